@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# Options, warnings, sanitizers and the third-party packages.
+include_guard(GLOBAL)
+
+option(ONCOTOME_ENGINE_ONLY "Only Core, Engine and Torch: no ITK, VTK or DCMTK" OFF)
+option(ONCOTOME_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(BUILD_TESTING "Build the tests" ON)
+
+if(NOT CMAKE_CXX_STANDARD)
+  set(CMAKE_CXX_STANDARD 17)
+endif()
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(ONCOTOME_CCACHE ccache)
+if(ONCOTOME_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${ONCOTOME_CCACHE})
+endif()
+
+add_library(oncotome_warnings INTERFACE)
+target_compile_options(oncotome_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                                                   -Woverloaded-virtual -Wno-unknown-pragmas -Werror)
+if(ONCOTOME_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+# This order works; ITK before DCMTK or VTK after ITK does not on Debian 12.
+if(NOT ONCOTOME_ENGINE_ONLY)
+  find_package(DCMTK REQUIRED)
+endif()
+find_package(Torch REQUIRED)
+if(NOT ONCOTOME_ENGINE_ONLY)
+  find_package(VTK REQUIRED COMPONENTS CommonCore CommonDataModel FiltersCore FiltersGeneral IOImage ImagingCore
+                                       RenderingCore RenderingFreeType RenderingOpenGL2)
+  find_package(ITK REQUIRED COMPONENTS ITKCommon ITKIONRRD ITKIONIFTI ITKIOImageBase)
+  find_package(CLI11 REQUIRED)
+  find_package(spdlog REQUIRED)
+endif()
+find_package(nlohmann_json REQUIRED)
+find_package(Threads REQUIRED)
+if(BUILD_TESTING)
+  enable_testing()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
