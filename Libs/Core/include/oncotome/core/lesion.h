@@ -33,18 +33,18 @@ struct Lesion {
   std::uint16_t id = 0;  ///< 1, 2, ... by falling volume.
   std::string tracking_uid;
   std::int64_t voxel_count = 0;
-  double volume_mm3 = 0;                    ///< Sum of voxels, IBSI YEKZ.
-  double mesh_volume_mm3 = 0;               ///< Inside the marching-cubes surface at 0.5, IBSI RNU0.
-  double surface_area_mm2 = 0;              ///< Of the same surface, IBSI C0JK.
-  double sphericity = 0;                    ///< IBSI QCFX, 0 to 1.
-  double longest_diameter_mm = 0;           ///< Greatest distance between two mesh vertices, IBSI L0JK.
-  double longest_axial_diameter_mm = 0;     ///< Greatest distance between two vertices in one x-y slice.
+  double volume_mm3 = 0;                         ///< Sum of voxels, IBSI YEKZ.
+  double mesh_volume_mm3 = 0;                    ///< Inside the marching-cubes surface at 0.5, IBSI RNU0.
+  double surface_area_mm2 = 0;                   ///< Of the same surface, IBSI C0JK.
+  double sphericity = 0;                         ///< IBSI QCFX, 0 to 1.
+  double longest_diameter_mm = 0;                ///< Greatest distance between two mesh vertices, IBSI L0JK.
+  double longest_axial_diameter_mm = 0;          ///< Greatest distance between two vertices in one x-y slice.
   std::array<Vec3, 2> axial_diameter_ends_mm{};  ///< LPS ends of the longest axial diameter.
-  Vec3 centroid_mm{};                       ///< LPS.
-  Index3 first_index{};                     ///< Bounding box, inclusive.
+  Vec3 centroid_mm{};                            ///< LPS.
+  Index3 first_index{};                          ///< Bounding box, inclusive.
   Index3 last_index{};
-  std::int64_t key_slice = 0;               ///< Index k of the slice that holds the most of it.
-  bool touches_border = false;              ///< The volume is a lower bound then.
+  std::int64_t key_slice = 0;   ///< Index k of the slice that holds the most of it.
+  bool touches_border = false;  ///< The volume is a lower bound then.
   std::map<std::uint8_t, double> volume_by_label_mm3;
 };
 

@@ -11,10 +11,10 @@ struct Provenance {
   std::string version;  ///< Of the software, such as "0.1.0".
   std::string model_name;
   std::string model_version;
-  std::string model_sha256;   ///< Of the weights file, 64 hex digits.
-  std::string parameters;     ///< What else decides the result (device-independent), in one line.
-  std::string content_date;   ///< YYYYMMDD, fixed once per job.
-  std::string content_time;   ///< HHMMSS
+  std::string model_sha256;  ///< Of the weights file, 64 hex digits.
+  std::string parameters;    ///< What else decides the result (device-independent), in one line.
+  std::string content_date;  ///< YYYYMMDD, fixed once per job.
+  std::string content_time;  ///< HHMMSS
 };
 
 }  // namespace oncotome
