@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace oncotome::dicom {
+
+/// What the first bytes of a file say.
+enum class FileKind {
+  unknown,   ///< No "DICM" after the preamble: something else, or a bare data set.
+  dicom,     ///< PS3.10 file.
+  deflated,  ///< PS3.10 file whose data set is deflated.
+  dicomdir,
+  unreadable,
+};
+
+FileKind kind_of_file(const std::string& path);
+
+}  // namespace oncotome::dicom

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "header.h"
+
+namespace oncotome::dicom {
+
+/// Slices that make a regular volume.
+struct Stack {
+  Geometry geometry;
+  std::vector<std::size_t> order;  ///< Of the headers, by rising distance along the normal.
+};
+
+/// The regular grid of the slices, from ImagePositionPatient and ImageOrientationPatient alone (PS3.3 C.7.6.2).
+/// Throws Error{dicom_no_geometry, dicom_mixed_size, dicom_mixed_orientation, dicom_too_few_slices,
+/// dicom_duplicate_position, dicom_gantry_tilt, dicom_missing_slices, dicom_uneven_spacing}.
+Stack stack_slices(const std::vector<Header>& headers);
+
+/// Whether rows and columns of two images run the same ways: each cosine within 1e-4.
+bool same_orientation(const Header& a, const Header& b);
+
+/// Greatest difference from a regular step: 0.01 mm or 1 % of it.
+double step_tolerance_mm(double step_mm);
+
+}  // namespace oncotome::dicom

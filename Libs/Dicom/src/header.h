@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oncotome/core/geometry.h"
+#include "oncotome/dicom/scan.h"
+
+namespace oncotome::dicom {
+
+/// How a pixel cell holds a stored value, PS3.5 section 8.1.1.
+struct PixelFormat {
+  int bits_allocated = 16;
+  int bits_stored = 16;
+  int high_bit = 15;
+  bool is_signed = false;
+};
+
+/// What one single-frame image says of itself.
+struct Header {
+  Series series;  ///< What the file says of its series; has no instances.
+  Instance instance;
+  std::string patient_key;
+  std::string transfer_syntax_uid;
+  std::int64_t rows = 0, columns = 0;
+  PixelFormat format;
+  double slope = 1, intercept = 0;
+  std::optional<Vec3> position;
+  std::optional<std::array<Vec3, 2>> orientation;      ///< Along a row, along a column; as in the file.
+  std::optional<std::array<double, 2>> pixel_spacing;  ///< Between rows, between columns.
+  std::optional<double> thickness, spacing_between_slices, instance_number, images_in_acquisition;
+  bool localizer = false;
+  std::optional<Fault> fault;
+  std::vector<std::string> doubts;
+};
+
+/// Throws Error{input_unsupported, dicom_bad_value} for what is no image of a volume; what the image has wrong in
+/// itself is in Header::fault.
+Header read_header(DcmFileFormat& file, const std::string& path);
+
+/// The last part of a path, for messages.
+std::string file_name(const std::string& path);
+
+}  // namespace oncotome::dicom

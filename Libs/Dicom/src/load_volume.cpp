@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+
+#include <new>
+
+#include "header.h"
+#include "oncotome/dicom/scan.h"
+#include "quiet_dcmtk.h"
+
+namespace oncotome::dicom {
+namespace {
+
+[[noreturn]] void unreadable(const std::string& path, const std::string& what) {
+  throw Error(ErrorCode::input_unreadable, file_name(path) + " " + what);
+}
+
+/// Stored value from a pixel cell: the bits that end at HighBit, with their sign (PS3.5 section 8.1.1).
+class StoredValue {
+ public:
+  explicit StoredValue(const PixelFormat& f)
+      : shift_(f.high_bit + 1 - f.bits_stored),
+        mask_((std::uint64_t{1} << f.bits_stored) - 1),
+        sign_(f.is_signed ? std::uint64_t{1} << (f.bits_stored - 1) : 0) {}
+
+  double operator()(std::uint32_t cell) const {
+    const std::uint64_t bits = (cell >> shift_) & mask_;
+    return static_cast<double>(static_cast<std::int64_t>(bits ^ sign_) - static_cast<std::int64_t>(sign_));
+  }
+
+ private:
+  int shift_;
+  std::uint64_t mask_, sign_;
+};
+
+template <class Cell>
+void rescale(const Header& header, std::size_t count, Cell cell, float* out) {
+  const StoredValue stored(header.format);
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = static_cast<float>(header.slope * stored(cell(i)) + header.intercept);
+}
+
+void read_pixels(DcmFileFormat& file, const Header& header, float* out) {
+  const std::string& path = header.instance.path;
+  const auto count = static_cast<std::size_t>(header.rows * header.columns);
+  const std::size_t bytes = count * static_cast<std::size_t>(header.format.bits_allocated / 8);
+  DcmElement* pixels = nullptr;
+  if (file.getDataset()->findAndGetElement(DCM_PixelData, pixels).bad()) unreadable(path, "has no pixel data");
+  const std::size_t length = pixels->getLength();
+  if (length < bytes) unreadable(path, "is cut short: it does not hold its pixels");
+  if (length >= 2 * bytes) unreadable(path, "holds more pixels than one image has");
+
+  OFCondition got;
+  if (header.format.bits_allocated == 8) {
+    Uint8* cells = nullptr;
+    got = pixels->getUint8Array(cells);
+    if (got.good() && cells)
+      rescale(
+          header, count, [cells](std::size_t i) { return cells[i]; }, out);
+    if (!cells) unreadable(path, "cannot be read to its end");
+  } else {
+    Uint16* words = nullptr;
+    got = pixels->getUint16Array(words);
+    if (!words) unreadable(path, "cannot be read to its end");
+    if (got.good() && header.format.bits_allocated == 16)
+      rescale(
+          header, count, [words](std::size_t i) { return words[i]; }, out);
+    else if (got.good())
+      rescale(
+          header, count, [words](std::size_t i) { return words[2 * i] | std::uint32_t{words[2 * i + 1]} << 16; }, out);
+  }
+  if (got.bad()) unreadable(path, std::string("cannot be read: ") + got.text());
+}
+
+void load_slice(const Series& series, const Instance& instance, float* out) {
+  DcmFileFormat file;
+  const OFCondition loaded = file.loadFile(instance.path.c_str());
+  if (loaded.bad()) unreadable(instance.path, std::string("cannot be read: ") + loaded.text());
+  const Header header = read_header(file, instance.path);
+  if (header.fault) throw Error(header.fault->code, header.fault->reason);
+  if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series.series_uid ||
+      header.columns != series.geometry.size[0] || header.rows != series.geometry.size[1])
+    unreadable(instance.path, "has changed since it was found: scan again");
+  read_pixels(file, header, out);
+}
+
+}  // namespace
+
+Volume<float> load_volume(const Series& series, const Job& job) {
+  if (series.fault) throw Error(series.fault->code, series.fault->reason);
+  const QuietDcmtk quiet;
+  try {
+    Volume<float> volume(series.geometry);
+    for (std::size_t k = 0; k < series.instances.size(); ++k) {
+      job.report("load", static_cast<double>(k) / static_cast<double>(series.instances.size()));
+      load_slice(series, series.instances[k], volume.voxels.data() + volume.offset(0, 0, static_cast<std::int64_t>(k)));
+    }
+    job.report("load", 1);
+    return volume;
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for the volume of series " + series.series_uid);
+  }
+}
+
+}  // namespace oncotome::dicom

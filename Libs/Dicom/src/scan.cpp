@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/dicom/scan.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "file_start.h"
+#include "header.h"
+#include "quiet_dcmtk.h"
+#include "series.h"
+
+namespace oncotome::dicom {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Path of a file -> whether it was given by name.
+using Files = std::map<std::string, bool>;
+
+void walk(const fs::path& folder, const Job& job, Files& files, std::vector<Rejected>& rejected) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    job.check();
+    std::error_code ignored;
+    const fs::path& path = entry->path();
+    const fs::file_status status = entry->symlink_status(ignored);
+    if (fs::is_regular_file(status))
+      files.emplace(path.string(), false);
+    else if (fs::is_directory(status))
+      walk(path, job, files, rejected);
+    else if (fs::is_symlink(status) && fs::is_regular_file(path, ignored))
+      rejected.push_back({path.string(), ErrorCode::input_unsupported, "a link: give it by name to read it"});
+  }
+  if (error) rejected.push_back({folder.string(), ErrorCode::input_unreadable, "the folder cannot be read"});
+}
+
+Files list_files(const std::vector<std::string>& paths, const Job& job, std::vector<Rejected>& rejected) {
+  Files files;
+  for (const std::string& given : paths) {
+    std::error_code error;
+    const fs::path path = fs::absolute(given, error).lexically_normal();
+    const fs::file_status status = fs::status(path, error);
+    if (!fs::exists(status)) throw Error(ErrorCode::input_not_found, file_name(given) + " does not exist");
+    if (fs::is_directory(status))
+      walk(path, job, files, rejected);
+    else if (fs::is_regular_file(status))
+      files[path.string()] = true;
+    else
+      rejected.push_back({path.string(), ErrorCode::input_unsupported, "neither a file nor a folder"});
+  }
+  return files;
+}
+
+bool named_as_dicom(const std::string& path) {
+  const std::string name = file_name(path);
+  std::string suffix = fs::path(name).extension().string();
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return std::tolower(c); });
+  return suffix == ".dcm" && name.compare(0, 2, "._") != 0;
+}
+
+/// Nothing for what has no look of DICOM; throws Error for what cannot be used.
+std::optional<Header> read_file(const std::string& path, bool given_by_name) {
+  const FileKind kind = kind_of_file(path);
+  const bool expected = given_by_name || named_as_dicom(path);
+  if (kind == FileKind::dicomdir || (kind == FileKind::unknown && !expected)) return std::nullopt;
+  if (kind == FileKind::unreadable) throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be opened");
+  // A small deflated file can hold gigabytes.
+  if (kind == FileKind::deflated)
+    throw Error(ErrorCode::dicom_syntax_unsupported,
+                "transfer syntax 1.2.840.10008.1.2.1.99 (deflated) is not supported: send it uncompressed");
+  DcmFileFormat file;
+  const OFCondition loaded =
+      file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData);
+  if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))
+    throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be read as DICOM" +
+                                                 (loaded.bad() ? std::string(": ") + loaded.text() : std::string()));
+  return read_header(file, path);
+}
+
+}  // namespace
+
+StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
+  const QuietDcmtk quiet;
+  StudyIndex index;
+  const Files files = list_files(paths, job, index.rejected);
+  index.files_seen = files.size();
+
+  std::map<std::string, std::map<std::string, std::vector<Header>>> studies;
+  std::size_t done = 0;
+  for (const auto& [path, given_by_name] : files) {
+    if (done * 100 / files.size() != (done + 1) * 100 / files.size())
+      job.report("scan", static_cast<double>(done) / static_cast<double>(files.size()));
+    job.check();
+    ++done;
+    try {
+      if (std::optional<Header> header = read_file(path, given_by_name))
+        studies[header->series.study_uid][header->series.series_uid].push_back(std::move(*header));
+    } catch (const Error& error) {
+      index.rejected.push_back({path, error.code(), error.what()});
+    } catch (const std::exception&) {
+      index.rejected.push_back({path, ErrorCode::input_unreadable, file_name(path) + " cannot be read"});
+    }
+  }
+
+  for (auto& [study_uid, series] : studies) {
+    Study study;
+    study.study_uid = study_uid;
+    std::set<std::string> patients;
+    for (auto& [uid, headers] : series) {
+      for (const Header& h : headers) patients.insert(h.patient_key);
+      study.series.push_back(make_series(std::move(headers)));
+    }
+    study.patient_key = *patients.begin();
+    if (patients.size() > 1)
+      for (Series& s : study.series)
+        s.fault = Fault{ErrorCode::dicom_mixed_patients, std::to_string(patients.size()) +
+                                                             " patients share one StudyInstanceUID: "
+                                                             "correct the data before it is used"};
+    index.studies.push_back(std::move(study));
+  }
+  job.report("scan", 1);
+  return index;
+}
+
+}  // namespace oncotome::dicom

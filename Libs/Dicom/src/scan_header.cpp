@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "header.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "oncotome/core/digest.h"
+#include "values.h"
+
+namespace oncotome::dicom {
+namespace {
+
+constexpr double kMaxSide = 16384;
+
+[[noreturn]] void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
+
+std::string needed_uid(DcmItem& item, const DcmTagKey& tag) {
+  std::string uid = raw_text(item, tag);
+  if (!is_uid(uid)) bad_value(std::string(DcmTag(tag).getTagName()) + (uid.empty() ? " is missing" : " is no UID"));
+  return uid;
+}
+
+void check_class(const std::string& uid) {
+  if (uid == UID_CTImageStorage || uid == UID_MRImageStorage || uid == UID_PositronEmissionTomographyImageStorage)
+    return;
+  const char* known = dcmFindNameOfUID(uid.c_str());
+  const std::string name = known ? known : "SOP class " + uid;
+  if (uid == UID_EnhancedCTImageStorage || uid == UID_EnhancedMRImageStorage || uid == UID_EnhancedPETImageStorage ||
+      uid == UID_LegacyConvertedEnhancedCTImageStorage || uid == UID_LegacyConvertedEnhancedMRImageStorage ||
+      uid == UID_LegacyConvertedEnhancedPETImageStorage)
+    throw Error(ErrorCode::input_unsupported, "multi-frame object (" + name + "): send it as single-frame images");
+  throw Error(ErrorCode::input_unsupported, "not an image series (" + name + ")");
+}
+
+template <std::size_t N>
+std::optional<std::array<double, N>> fixed_values(DcmItem& item, const DcmTagKey& tag) {
+  const std::vector<double> values = numbers(item, tag);
+  if (values.empty()) return std::nullopt;
+  if (values.size() != N) bad_value(std::string(DcmTag(tag).getTagName()) + " has the wrong number of values");
+  std::array<double, N> result;
+  std::copy(values.begin(), values.end(), result.begin());
+  return result;
+}
+
+int whole_number(DcmItem& item, const DcmTagKey& tag, double low, double high) {
+  const std::optional<double> value = number(item, tag);
+  const std::string name = DcmTag(tag).getTagName();
+  if (!value) bad_value(name + " is missing");
+  if (*value != std::floor(*value) || *value < low || *value > high) bad_value(name + " is " + brief(*value));
+  return static_cast<int>(*value);
+}
+
+void read_pixel_format(DcmItem& item, Header& h) {
+  const std::string frames = raw_text(item, DCM_NumberOfFrames);
+  if (!frames.empty() && frames != "1") bad_value("NumberOfFrames is not 1 in a single-frame image");
+  if (number(item, DCM_SamplesPerPixel).value_or(1) != 1) bad_value("SamplesPerPixel is not 1: a color image");
+  h.rows = whole_number(item, DCM_Rows, 1, kMaxSide);
+  h.columns = whole_number(item, DCM_Columns, 1, kMaxSide);
+  PixelFormat& f = h.format;
+  f.bits_allocated = whole_number(item, DCM_BitsAllocated, 8, 32);
+  if (f.bits_allocated != 8 && f.bits_allocated != 16 && f.bits_allocated != 32)
+    bad_value("BitsAllocated is " + std::to_string(f.bits_allocated));
+  f.bits_stored = whole_number(item, DCM_BitsStored, 1, f.bits_allocated);
+  f.high_bit = whole_number(item, DCM_HighBit, f.bits_stored - 1, f.bits_allocated - 1);
+  f.is_signed = whole_number(item, DCM_PixelRepresentation, 0, 1) == 1;
+}
+
+void read_rescale(DcmItem& item, Header& h) {
+  if (item.tagExistsWithValue(DCM_ModalityLUTSequence))
+    throw Error(ErrorCode::input_unsupported, "values go through a ModalityLUTSequence, which is not supported");
+  const bool ct = h.series.modality == "CT";
+  const std::optional<double> slope = number(item, DCM_RescaleSlope), intercept = number(item, DCM_RescaleIntercept);
+  h.slope = slope.value_or(1);
+  h.intercept = intercept.value_or(0);
+  if (h.slope == 0) bad_value("RescaleSlope is 0");
+  if (h.slope < 0 && ct) bad_value("RescaleSlope of a CT is negative");
+  if (h.slope < 0) h.doubts.emplace_back("RescaleSlope is negative");
+  if (ct && !intercept) h.doubts.emplace_back("CT without RescaleIntercept: values may not be HU");
+
+  const std::string type = display_text(item, DCM_RescaleType);
+  if (h.series.modality == "PT") {
+    h.series.unit = display_text(item, DCM_Units);
+    if (h.series.unit.empty()) h.doubts.emplace_back("PET without Units");
+  } else if (ct) {
+    h.series.unit = type.empty() ? "HU" : type;
+    if (h.series.unit != "HU") h.doubts.push_back("RescaleType of a CT is " + type + ", not HU");
+  } else if (type != "US") {
+    h.series.unit = type;
+  }
+}
+
+void read_place(DcmItem& item, Header& h) {
+  h.position = fixed_values<3>(item, DCM_ImagePositionPatient);
+  h.pixel_spacing = fixed_values<2>(item, DCM_PixelSpacing);
+  if (h.pixel_spacing && ((*h.pixel_spacing)[0] <= 0 || (*h.pixel_spacing)[1] <= 0))
+    bad_value("PixelSpacing is not above 0");
+  const auto cosines = fixed_values<6>(item, DCM_ImageOrientationPatient);
+  if (!cosines) return;
+  const auto& v = *cosines;
+  const Vec3 row{v[0], v[1], v[2]}, column{v[3], v[4], v[5]};
+  constexpr double kTolerance = 1e-2;
+  if (std::abs(norm(row) - 1) > kTolerance || std::abs(norm(column) - 1) > kTolerance ||
+      std::abs(dot(row, column)) > kTolerance)
+    bad_value("ImageOrientationPatient is not two orthogonal unit vectors");
+  h.orientation = {row, column};
+}
+
+void check_syntax(Header& h) {
+  const std::string& uid = h.transfer_syntax_uid;
+  if (uid == UID_LittleEndianImplicitTransferSyntax || uid == UID_LittleEndianExplicitTransferSyntax ||
+      uid == UID_BigEndianExplicitTransferSyntax)
+    return;
+  const char* name = dcmFindNameOfUID(uid.c_str());
+  throw Error(ErrorCode::dicom_syntax_unsupported, "transfer syntax " + uid +
+                                                       (name ? std::string(" (") + name + ")" : "") +
+                                                       " is not supported: send it uncompressed");
+}
+
+void check_file_size(const Header& h) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(h.instance.path, error);
+  if (!error && bytes < static_cast<std::uintmax_t>(h.rows * h.columns * (h.format.bits_allocated / 8)))
+    throw Error(ErrorCode::input_unreadable, file_name(h.instance.path) + " is cut short: it does not hold its pixels");
+}
+
+void read_description(DcmItem& item, Series& s) {
+  s.modality = display_text(item, DCM_Modality);
+  s.description = display_text(item, DCM_SeriesDescription);
+  s.protocol_name = display_text(item, DCM_ProtocolName);
+  s.body_part = display_text(item, DCM_BodyPartExamined);
+  s.image_type = display_text(item, DCM_ImageType);
+  s.scanning_sequence = display_text(item, DCM_ScanningSequence);
+  s.repetition_time_ms = number_if_good(item, DCM_RepetitionTime);
+  s.echo_time_ms = number_if_good(item, DCM_EchoTime);
+  s.inversion_time_ms = number_if_good(item, DCM_InversionTime);
+  s.contrast = !raw_text(item, DCM_ContrastBolusAgent).empty();
+}
+
+std::string patient_key(DcmItem& item) {
+  std::string name = raw_text(item, DCM_PatientName);
+  name.erase(name.find_last_not_of("^ ") + 1);
+  return sha256_hex(raw_text(item, DCM_PatientID) + '\n' + name);
+}
+
+}  // namespace
+
+std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+
+Header read_header(DcmFileFormat& file, const std::string& path) {
+  DcmDataset& item = *file.getDataset();
+  Header h;
+  h.instance.path = path;
+  h.instance.sop_class_uid = needed_uid(item, DCM_SOPClassUID);
+  check_class(h.instance.sop_class_uid);
+  h.instance.sop_instance_uid = needed_uid(item, DCM_SOPInstanceUID);
+  h.series.study_uid = needed_uid(item, DCM_StudyInstanceUID);
+  h.series.series_uid = needed_uid(item, DCM_SeriesInstanceUID);
+  h.patient_key = patient_key(item);
+  read_description(item, h.series);
+  h.transfer_syntax_uid = raw_text(*file.getMetaInfo(), DCM_TransferSyntaxUID);
+  if (h.transfer_syntax_uid.empty()) h.transfer_syntax_uid = DcmXfer(item.getOriginalXfer()).getXferID();
+
+  const std::vector<std::string> type = split_values(h.series.image_type);
+  h.localizer = type.size() >= 3 && type[2] == "LOCALIZER";
+  h.thickness = number_if_good(item, DCM_SliceThickness);
+  h.spacing_between_slices = number_if_good(item, DCM_SpacingBetweenSlices);
+  h.instance_number = number_if_good(item, DCM_InstanceNumber);
+  h.images_in_acquisition = number_if_good(item, DCM_ImagesInAcquisition);
+  if (raw_text(item, DCM_LossyImageCompression) == "01") h.doubts.emplace_back("was compressed with loss");
+  try {
+    h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
+    if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))
+      bad_value("FrameOfReferenceUID is no UID");
+    check_syntax(h);
+    read_pixel_format(item, h);
+    read_rescale(item, h);
+    read_place(item, h);
+    check_file_size(h);
+  } catch (const Error& error) {
+    h.fault = Fault{error.code(), error.what()};
+  }
+  return h;
+}
+
+}  // namespace oncotome::dicom

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dcmtk/dcmdata/dcspchrs.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <string_view>
+
+#include "values.h"
+
+namespace oncotome::dicom {
+namespace {
+
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view padding(" \0", 2);
+  const auto first = text.find_first_not_of(padding);
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(padding) - first + 1));
+}
+
+bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x7f; }
+
+std::string tag_name(const DcmTagKey& tag) { return DcmTag(tag).getTagName(); }
+
+double parse(std::string_view text, const DcmTagKey& tag) {
+  double value = 0;
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
+    throw Error(ErrorCode::dicom_bad_value, tag_name(tag) + " is not a number");
+  return value;
+}
+
+}  // namespace
+
+std::string raw_text(DcmItem& item, const DcmTagKey& tag) {
+  OFString value;
+  if (item.findAndGetOFStringArray(tag, value).bad()) return {};
+  return trimmed({value.data(), value.size()});
+}
+
+std::string display_text(DcmItem& item, const DcmTagKey& tag) {
+  std::string text = raw_text(item, tag);
+  if (std::all_of(text.begin(), text.end(), is_plain)) return text;
+  DcmSpecificCharacterSet charset;
+  OFString converted;
+  if (charset.selectCharacterSet(item).good() &&
+      charset.convertString(text.data(), text.size(), converted, "\\").good()) {
+    text.assign(converted.data(), converted.size());
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  } else {
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return !is_plain(c); }, '?');
+  }
+  return text;
+}
+
+bool is_uid(const std::string& text) {
+  return !text.empty() && text.size() <= 64 && text.find_first_not_of("0123456789.") == std::string::npos &&
+         text.front() != '.' && text.back() != '.' && text.find("..") == std::string::npos;
+}
+
+std::vector<std::string> split_values(const std::string& text) {
+  std::vector<std::string> parts;
+  if (text.empty()) return parts;
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find('\\', start), text.size());
+    parts.push_back(trimmed(std::string_view(text).substr(start, end - start)));
+    start = end + 1;
+  }
+  return parts;
+}
+
+std::vector<double> numbers(DcmItem& item, const DcmTagKey& tag) {
+  std::vector<double> values;
+  for (const std::string& part : split_values(raw_text(item, tag))) values.push_back(parse(part, tag));
+  return values;
+}
+
+std::optional<double> number(DcmItem& item, const DcmTagKey& tag) {
+  const std::vector<double> values = numbers(item, tag);
+  if (values.empty()) return std::nullopt;
+  if (values.size() > 1) throw Error(ErrorCode::dicom_bad_value, tag_name(tag) + " has more than one value");
+  return values.front();
+}
+
+std::optional<double> number_if_good(DcmItem& item, const DcmTagKey& tag) {
+  try {
+    return number(item, tag);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::string brief(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+}  // namespace oncotome::dicom
