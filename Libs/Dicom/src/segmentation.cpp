@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/dicom/segmentation.h"
+
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmfg/fgderimg.h>
+#include <dcmtk/dcmfg/fgfracon.h>
+#include <dcmtk/dcmfg/fgpixmsr.h>
+#include <dcmtk/dcmfg/fgplanor.h>
+#include <dcmtk/dcmfg/fgplanpo.h>
+#include <dcmtk/dcmfg/fgseg.h>
+#include <dcmtk/dcmseg/segdoc.h>
+#include <dcmtk/dcmseg/segment.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "oncotome/core/digest.h"
+#include "oncotome/dicom/decimal_string.h"
+#include "quiet_dcmtk.h"
+#include "result_header.h"
+#include "segmentation_plan.h"
+#include "values.h"
+
+namespace oncotome::dicom {
+namespace {
+
+constexpr std::array<std::array<std::uint8_t, 3>, 6> kLesionColors{
+    {{255, 215, 0}, {0, 200, 255}, {255, 0, 200}, {120, 255, 80}, {255, 120, 60}, {160, 120, 255}}};
+
+OFString text(const std::string& value) { return OFString(value.c_str()); }
+
+CodeSequenceMacro code_of(const Code& code) {
+  return CodeSequenceMacro(text(own_text(code.value)), text(own_text(code.scheme, 16)), text(own_text(code.meaning)));
+}
+
+// As the source has it, since viewers compare planes with a tight tolerance; a text too long for DS is shortened.
+std::string ds_text(const std::string& source) {
+  return source.size() <= 16 ? source : decimal_string(std::stod(source));
+}
+
+std::vector<std::string> ds_values(DcmItem& item, const DcmTagKey& tag, std::size_t count) {
+  std::vector<std::string> values = split_values(raw_text(item, tag));
+  if (values.size() != count)
+    throw Error(ErrorCode::dicom_bad_value, "a source image does not give its position, orientation or pixel spacing");
+  for (std::string& value : values) value = ds_text(value);
+  return values;
+}
+
+// The SEG is named after its inputs and its voxels, so that the same name never means other voxels.
+std::string seed_of(const ResultContext& context) {
+  std::string seed = "oncotome SEG\n";
+  for (const Series* series : context.sources)
+    for (const Instance& instance : series->instances) seed += instance.sop_instance_uid + "\n";
+  const Provenance& p = context.provenance;
+  for (const std::string& part : {p.product, p.version, p.model_name, p.model_version, p.model_sha256, p.parameters})
+    seed += part + "\n";
+  Sha256 voxels;
+  voxels.update(context.label_volume->voxels.data(), context.label_volume->voxels.size());
+  if (context.lesion_volume)
+    voxels.update(context.lesion_volume->voxels.data(), context.lesion_volume->voxels.size() * sizeof(std::uint16_t));
+  for (const std::uint8_t byte : voxels.finish()) seed += static_cast<char>(byte);
+  return seed;
+}
+
+// The series whose planes are those of the grid, grid first.
+std::vector<const Series*> sources_on_grid(const ResultContext& context) {
+  const Series& grid = *context.sources.front();
+  std::vector<const Series*> shared{&grid};
+  for (const Series* series : context.sources)
+    if (series->series_uid != grid.series_uid && !series->fault && !grid.frame_of_reference_uid.empty() &&
+        series->frame_of_reference_uid == grid.frame_of_reference_uid && same_grid(series->geometry, grid.geometry) &&
+        series->instances.size() == grid.instances.size())
+      shared.push_back(series);
+  return shared;
+}
+
+void add_segment(DcmSegmentation& seg, const ResultContext& context, const PlannedSegment& planned,
+                 SegmentationReceipt& receipt) {
+  const Provenance& p = context.provenance;
+  const std::string name = planned.label ? planned.label->name : "Lesion " + std::to_string(planned.lesion->id);
+  DcmSegment* made = nullptr;
+  require(DcmSegment::create(made, text(own_text(name)),
+                             code_of(planned.label ? planned.label->category : context.lesion_category),
+                             code_of(planned.label ? planned.label->type : context.lesion_type),
+                             DcmSegTypes::SAT_AUTOMATIC, text(own_text(algorithm_name(p)))),
+          "a segment");
+  std::unique_ptr<DcmSegment> segment(made);
+  const auto color = cielab(planned.label ? planned.label->color_rgb
+                                          : kLesionColors[(planned.lesion->id - 1u) % kLesionColors.size()]);
+  require(segment->setRecommendedDisplayCIELabValue(color[0], color[1], color[2]), "a segment's color");
+  if (planned.lesion) {
+    require(segment->setTrackingID(text(name)), "a tracking id");
+    require(segment->setTrackingUID(text(planned.lesion->tracking_uid)), "a tracking UID");
+  }
+  AlgorithmIdentificationMacro& algorithm = segment->getSegmentationAlgorithmIdentification();
+  require(algorithm.getAlgorithmFamilyCode().set("123110", "DCM", "Artificial Intelligence"), "the algorithm's family");
+  require(algorithm.setAlgorithmName(text(own_text(algorithm_name(p)))), "the algorithm's name");
+  require(algorithm.setAlgorithmVersion(text(own_text(algorithm_version(p)))), "the algorithm's version");
+  require(algorithm.setAlgorithmSource(text(own_text(p.product + " " + p.version))), "the algorithm's source");
+  if (!p.parameters.empty())
+    require(algorithm.setAlgorithmParameters(text(own_text(p.parameters, 10240))), "the algorithm's parameters");
+  if (!context.region.value.empty()) segment->getGeneralAnatomyCode().getAnatomicRegion() = code_of(context.region);
+  Uint16 number = 0;
+  require(seg.addSegment(segment.get(), number), "a segment");
+  segment.release();
+  if (planned.label)
+    receipt.segment_of_label[planned.label->value] = number;
+  else
+    receipt.segment_of_lesion[planned.lesion->id] = number;
+}
+
+void add_shared_groups(DcmSegmentation& seg, DcmItem& first, double slice_step_mm) {
+  const std::vector<std::string> spacing = ds_values(first, DCM_PixelSpacing, 2);
+  const std::string step = decimal_string(slice_step_mm);
+  FGPixelMeasures measures;
+  require(measures.setPixelSpacing(text(spacing[0] + "\\" + spacing[1])), "the pixel spacing");
+  require(measures.setSliceThickness(text(step)), "the slice thickness");
+  require(measures.setSpacingBetweenSlices(text(step)), "the slice spacing");
+  require(seg.addForAllFrames(measures), "the pixel measures");
+  const std::vector<std::string> o = ds_values(first, DCM_ImageOrientationPatient, 6);
+  const std::unique_ptr<FGPlaneOrientationPatient> orientation(
+      FGPlaneOrientationPatient::createMinimal(text(o[0]), text(o[1]), text(o[2]), text(o[3]), text(o[4]), text(o[5])));
+  require(orientation ? seg.addForAllFrames(*orientation) : EC_IllegalParameter, "the plane orientation");
+}
+
+void add_frames(DcmSegmentation& seg, const SegmentationPlan& plan, const std::vector<const Series*>& sources,
+                const std::vector<std::unique_ptr<DcmFileFormat>>& planes, std::vector<Uint8>& blank) {
+  const CodeSequenceMacro derivation("113076", "DCM", "Segmentation");
+  const CodeSequenceMacro purpose("121322", "DCM", "Source image for image processing operation");
+  for (const PlannedFrame& frame : plan.frames) {
+    const auto k = static_cast<std::size_t>(frame.plane);
+    const auto number = static_cast<Uint16>(frame.segment + 1);
+    const std::vector<std::string> p = ds_values(*planes[k]->getDataset(), DCM_ImagePositionPatient, 3);
+    const std::unique_ptr<FGPlanePosPatient> position(
+        FGPlanePosPatient::createMinimal(text(p[0]), text(p[1]), text(p[2])));
+    FGFrameContent content;
+    require(content.setDimensionIndexValues(number, 0), "a dimension index");
+    require(content.setDimensionIndexValues(plan.rank_of_plane[k], 1), "a dimension index");
+    FGSegmentation identification;
+    require(identification.setReferencedSegmentNumber(number), "a segment number");
+    OFVector<ImageSOPInstanceReferenceMacro> images;
+    for (const Series* series : sources) {
+      ImageSOPInstanceReferenceMacro image;
+      require(image.setReferencedSOPClassUID(text(series->instances[k].sop_class_uid)), "a source image");
+      require(image.setReferencedSOPInstanceUID(text(series->instances[k].sop_instance_uid)), "a source image");
+      images.push_back(image);
+    }
+    const std::unique_ptr<FGDerivationImage> source(
+        FGDerivationImage::createMinimal(images, "Segmentation of the source images", derivation, purpose));
+    if (!position || !source) require(EC_IllegalParameter, "a frame's position or source");
+    OFVector<FGBase*> groups;
+    for (FGBase* group : std::initializer_list<FGBase*>{position.get(), &content, &identification, source.get()})
+      groups.push_back(group);
+    require(seg.addFrame(blank.data(), number, groups), "a frame");
+  }
+}
+
+// ReferencedSeriesSequence, PS3.3 section C.12.2: exactly the instances that the frames refer to.
+void put_references(DcmItem& dataset, const SegmentationPlan& plan, const std::vector<const Series*>& sources) {
+  dataset.findAndDeleteElement(DCM_ReferencedSeriesSequence);
+  for (const Series* series : sources) {
+    DcmItem* item = nullptr;
+    require(dataset.findOrCreateSequenceItem(DCM_ReferencedSeriesSequence, item, -2), "a referenced series");
+    require(item->putAndInsertString(DCM_SeriesInstanceUID, series->series_uid.c_str()), "a referenced series");
+    for (std::size_t k = 0; k < plan.rank_of_plane.size(); ++k) {
+      if (plan.rank_of_plane[k] == 0) continue;
+      DcmItem* image = nullptr;
+      require(item->findOrCreateSequenceItem(DCM_ReferencedInstanceSequence, image, -2), "a referenced image");
+      const Instance& instance = series->instances[k];
+      require(image->putAndInsertString(DCM_ReferencedSOPClassUID, instance.sop_class_uid.c_str()), "an image");
+      require(image->putAndInsertString(DCM_ReferencedSOPInstanceUID, instance.sop_instance_uid.c_str()), "an image");
+    }
+  }
+}
+
+// A result made from lossy images says so too, PS3.3 section C.7.6.1.1.5.
+void put_lossy(DcmItem& dataset, DcmItem& source) {
+  if (raw_text(source, DCM_LossyImageCompression) != "01") return;
+  for (const DcmTagKey& tag :
+       {DCM_LossyImageCompression, DCM_LossyImageCompressionRatio, DCM_LossyImageCompressionMethod})
+    copy_element(source, dataset, tag);
+}
+
+void put_pixels(DcmItem& dataset, const std::vector<std::uint8_t>& bits) {
+  auto pixels = std::make_unique<DcmPixelData>(DCM_PixelData);
+  pixels->setVR(EVR_OB);
+  require(pixels->putUint8Array(bits.data(), static_cast<unsigned long>(bits.size())), "the pixels");
+  require(dataset.insert(pixels.get(), OFTrue), "the pixels");
+  pixels.release();
+}
+
+}  // namespace
+
+SegmentationReceipt write_segmentation(const std::string& path, const ResultContext& context) {
+  const QuietDcmtk quiet;
+  const SegmentationPlan plan = plan_segmentation(context);
+  const Series& grid = *context.sources.front();
+  std::vector<std::unique_ptr<DcmFileFormat>> planes;
+  for (const Instance& instance : grid.instances) planes.push_back(read_attributes(instance.path));
+  DcmItem& first = *planes.front()->getDataset();
+  const std::string seed = seed_of(context);
+  SegmentationReceipt receipt;
+  receipt.sop_instance_uid = make_uid(seed + "instance");
+  receipt.series_uid = make_uid(seed + "series");
+
+  const std::string organization = make_uid(seed + "dimensions");
+  const IODGeneralEquipmentModule::EquipmentInfo equipment("Oncotome", "Oncotome", "0", "0");
+  const ContentIdentificationMacro content("1", "SEGMENTATION", text(own_text(context.task)), "Oncotome^AI");
+  const auto rows = static_cast<Uint16>(grid.geometry.size[1]), columns = static_cast<Uint16>(grid.geometry.size[0]);
+  DcmSegmentation* made = nullptr;
+  require(DcmSegmentation::createBinarySegmentation(made, rows, columns, equipment, content), "the segmentation");
+  const std::unique_ptr<DcmSegmentation> seg(made);
+  require(seg->importHierarchy(first, OFTrue, OFTrue, OFTrue), "patient and study");
+  // A series without a frame of reference gets one that it shares with nothing.
+  if (grid.frame_of_reference_uid.empty())
+    require(seg->getFrameOfReference().setFrameOfReferenceUID(text(make_uid(grid.series_uid + "/frame of reference"))),
+            "the frame of reference");
+  require(seg->getSeries().setSeriesNumber("9000"), "the series number");
+  IODMultiframeDimensionModule& dimensions = seg->getDimensions();
+  require(dimensions.addDimensionIndex(DCM_ReferencedSegmentNumber, text(organization),
+                                       DCM_SegmentIdentificationSequence, "Segment"),
+          "a dimension");
+  require(
+      dimensions.addDimensionIndex(DCM_ImagePositionPatient, text(organization), DCM_PlanePositionSequence, "Position"),
+      "a dimension");
+  for (const PlannedSegment& planned : plan.segments) add_segment(*seg, context, planned, receipt);
+  add_shared_groups(*seg, first, grid.geometry.spacing_mm[2]);
+  const std::vector<const Series*> sources = sources_on_grid(context);
+  std::vector<Uint8> blank(std::size_t{rows} * columns, 0);
+  add_frames(*seg, plan, sources, planes, blank);
+
+  DcmFileFormat file;
+  DcmDataset& dataset = *file.getDataset();
+  require(seg->writeDataset(dataset), "the segmentation");
+  put_result_header(dataset, first, context,
+                    {"SEG", receipt.sop_instance_uid, receipt.series_uid, 9000, "Oncotome " + context.task + " SEG"});
+  copy_element(first, dataset, DCM_BodyPartExamined);
+  require(dataset.putAndInsertString(DCM_SegmentsOverlap, context.lesions.empty() ? "NO" : "YES"), "the overlap");
+  put_references(dataset, plan, sources);
+  for (const auto& plane : planes) put_lossy(dataset, *plane->getDataset());
+  for (std::size_t s = 1; s < sources.size(); ++s)
+    put_lossy(dataset, *read_attributes(sources[s]->instances.front().path)->getDataset());
+  put_pixels(dataset, pack_frames(context, plan));
+  save_whole(file, path);
+  return receipt;
+}
+
+}  // namespace oncotome::dicom
