@@ -75,8 +75,8 @@ std::optional<Header> read_file(const std::string& path, bool given_by_name) {
   const OFCondition loaded =
       file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData);
   if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))
-    throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be read as DICOM" +
-                                                 (loaded.bad() ? std::string(": ") + loaded.text() : std::string()));
+    throw Error(ErrorCode::input_unreadable,
+                file_name(path) + (kind == FileKind::unknown ? " is not a DICOM file" : " is damaged or cut short"));
   return read_header(file, path);
 }
 

@@ -29,7 +29,7 @@ void check_class(const std::string& uid) {
       uid == UID_LegacyConvertedEnhancedCTImageStorage || uid == UID_LegacyConvertedEnhancedMRImageStorage ||
       uid == UID_LegacyConvertedEnhancedPETImageStorage)
     throw Error(ErrorCode::input_unsupported, "multi-frame object (" + name + "): send it as single-frame images");
-  throw Error(ErrorCode::input_unsupported, "not an image series (" + name + ")");
+  throw Error(ErrorCode::input_unsupported, "not an image series of CT, MR or PET (" + name + ")");
 }
 
 template <std::size_t N>
@@ -171,10 +171,10 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
     h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
     if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))
       bad_value("FrameOfReferenceUID is no UID");
-    check_syntax(h);
     read_pixel_format(item, h);
     read_rescale(item, h);
     read_place(item, h);
+    check_syntax(h);
     check_file_size(h);
   } catch (const Error& error) {
     h.fault = Fault{error.code(), error.what()};
