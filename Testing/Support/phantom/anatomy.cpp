@@ -14,8 +14,8 @@ struct Bead {
 };
 
 // Left and right are mirrored, so x is a distance from the midline.
-const Bead kLateralVentricle[] = {{{11, -36, 4}, 3.5},  {{10, -24, 10}, 5.0}, {{9, -4, 16}, 4.8}, {{13, 16, 17}, 5.0},
-                                  {{21, 34, 9}, 6.5},   {{30, 20, -9}, 3.4},  {{33, 0, -20}, 2.4}};
+const Bead kLateralVentricle[] = {{{11, -36, 4}, 3.5}, {{10, -24, 10}, 5.0}, {{9, -4, 16}, 4.8}, {{13, 16, 17}, 5.0},
+                                  {{21, 34, 9}, 6.5},  {{30, 20, -9}, 3.4},  {{33, 0, -20}, 2.4}};
 const Bead kOccipitalHorn[] = {{{21, 34, 9}, 6.0}, {{17, 54, 4}, 2.5}};
 const Bead kBrainStem[] = {{{0, 6, -14}, 11}, {{0, 12, -34}, 13}, {{0, 20, -66}, 8}};
 
@@ -50,24 +50,25 @@ double ellipsoid_depth_mm(const Vec3& p, const Vec3& s) noexcept {
 Anatomy::Anatomy(Random& random)
     : scale_{random.uniform(0.94, 1.05), random.uniform(0.95, 1.05), random.uniform(0.95, 1.05)},
       ventricle_scale_(random.uniform(0.8, 1.35)),
-      fold_depth_mm_(random.uniform(13, 17)),
-      cortex_mm_(random.uniform(3.2, 3.8)),
+      fold_depth_mm_(random.uniform(17, 21)),
+      cortex_mm_(random.uniform(2.7, 3.2)),
       hull_(random.next()),
       fold_(random.next()),
       fine_(random.next()),
       warp_(random.next()) {}
 
 double Anatomy::cerebrum_depth_mm(const Vec3& p) const noexcept {
-  const Vec3 v{p[0], p[1] + 4, p[2] - 8};
+  const Vec3 v{p[0], p[1] + 4, p[2] - 6};
   const double narrowing = 1 - 0.0012 * above(-v[1] - 20);
-  double depth = ellipsoid_depth_mm(v, {67 * scale_[0] * narrowing, 84 * scale_[1], (v[2] > 0 ? 58 : 46) * scale_[2]});
+  double depth = ellipsoid_depth_mm(v, {67 * scale_[0] * narrowing, 84 * scale_[1], (v[2] > 0 ? 63 : 48) * scale_[2]});
   depth -= 5 * above(1 - std::abs(p[0]) / 7) * soft_step(p[2] - 20, 40);
-  const double tentorium = -15 - 2.2 * above(24 - p[1]);
-  return std::min(depth + 2.2 * hull_(p, 28), p[2] - tentorium);
+  const double temporal =
+      std::clamp(std::abs(p[0]) - 11, 0.0, 16.0) * soft_step(p[1] + 42, 18) * soft_step(30 - p[1], 24);
+  return std::min(depth + 2.2 * hull_(p, 28), 0.8 * (p[2] + 16 + 1.5 * temporal - 0.3 * above(-36 - p[1])));
 }
 
 double Anatomy::cerebellum_depth_mm(const Vec3& p) const noexcept {
-  const double depth = ellipsoid_depth_mm({std::abs(p[0]) - 21, p[1] - 44, p[2] + 35}, {30 * scale_[0], 27, 21});
+  const double depth = ellipsoid_depth_mm({std::abs(p[0]) - 20, p[1] - 43, p[2] + 36}, {31 * scale_[0], 30, 24});
   return std::min(depth + 1.2 * hull_(p, 18), -17.5 - p[2]);
 }
 
@@ -81,11 +82,11 @@ double Anatomy::fluid_sheet_mm(const Vec3& p, double depth) const noexcept {
   // Sulci are where a noise is 0; seen from the surface, so that they run inward.
   const Vec3 from_center{p[0], p[1] + 4, p[2] - 4};
   const double radius = norm(from_center);
-  Vec3 q = (1 + 0.7 * depth / std::max(radius, 20.0)) * from_center;
+  Vec3 q = (1 + 0.5 * depth / std::max(radius, 20.0)) * from_center;
   const Vec3 bend{warp_(p, 26), warp_(p + Vec3{71, 13, 37}, 26), warp_(p + Vec3{-29, 53, 91}, 26)};
-  q = q + 6.0 * bend;
-  const double level = fold_(q, 15) + 0.45 * fine_(q, 8);
-  double sheet = std::min(depth, 11 * std::abs(level) + above(depth - fold_depth_mm_ * (1 + 0.5 * hull_(p, 22))));
+  q = q + 9.0 * bend;
+  const double level = fold_(q, 18) + 0.4 * fine_(q, 9);
+  double sheet = std::min(depth, 12 * std::abs(level) + 0.7 * above(depth - fold_depth_mm_ * (1 + 0.8 * hull_(p, 20))));
 
   const double bow = 1.6 * hull_({0, p[1], p[2]}, 35);
   const double inner = ellipsoid_depth_mm({0, p[1] - 2, p[2] - 4}, {1e3, 50, 27});

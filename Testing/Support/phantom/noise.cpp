@@ -38,8 +38,9 @@ double Random::normal() noexcept {
 }
 
 double Noise::corner(std::int64_t i, std::int64_t j, std::int64_t k, double x, double y, double z) const noexcept {
-  const std::uint64_t h = mixed(seed_ + static_cast<std::uint64_t>(i) * 0x8DA6B343u +
-                                static_cast<std::uint64_t>(j) * 0xD8163841u + static_cast<std::uint64_t>(k) * 0xCB1AB31Fu);
+  const std::uint64_t h =
+      mixed(seed_ + static_cast<std::uint64_t>(i) * 0x8DA6B343u + static_cast<std::uint64_t>(j) * 0xD8163841u +
+            static_cast<std::uint64_t>(k) * 0xCB1AB31Fu);
   const double scale = 1.0 / 1048576.0;
   const double gx = static_cast<double>(h & 0x1FFFFF) * scale - 1;
   const double gy = static_cast<double>((h >> 21) & 0x1FFFFF) * scale - 1;
@@ -56,7 +57,8 @@ double Noise::operator()(const Vec3& p) const noexcept {
   for (int dz = 0; dz < 2; ++dz) {
     double row[2];
     for (int dy = 0; dy < 2; ++dy) {
-      row[dy] = mix(corner(i, j + dy, k + dz, x, y - dy, z - dz), corner(i + 1, j + dy, k + dz, x - 1, y - dy, z - dz), u);
+      row[dy] =
+          mix(corner(i, j + dy, k + dz, x, y - dy, z - dz), corner(i + 1, j + dy, k + dz, x - 1, y - dy, z - dz), u);
     }
     plane[dz] = mix(row[0], row[1], v);
   }

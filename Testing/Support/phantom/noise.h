@@ -28,7 +28,9 @@ class Noise {
  public:
   explicit Noise(std::uint64_t seed) noexcept : seed_(seed) {}
   double operator()(const Vec3& p) const noexcept;
-  double operator()(const Vec3& p, double cell) const noexcept { return (*this)(Vec3{p[0] / cell, p[1] / cell, p[2] / cell}); }
+  double operator()(const Vec3& p, double cell) const noexcept {
+    return (*this)(Vec3{p[0] / cell, p[1] / cell, p[2] / cell});
+  }
 
  private:
   double corner(std::int64_t i, std::int64_t j, std::int64_t k, double x, double y, double z) const noexcept;

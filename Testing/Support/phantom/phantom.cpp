@@ -27,7 +27,8 @@ void smooth_inside(std::vector<float>& image, const std::vector<std::uint8_t>& b
     for (std::size_t n = 0; n < image.size(); ++n) {
       if (!brain[n]) continue;
       // The brain never touches the border of the grid.
-      const std::size_t before = n - static_cast<std::size_t>(strides[axis]), after = n + static_cast<std::size_t>(strides[axis]);
+      const std::size_t before = n - static_cast<std::size_t>(strides[axis]),
+                        after = n + static_cast<std::size_t>(strides[axis]);
       double sum = 2.0 * image[n], weight = 2;
       for (const std::size_t m : {before, after}) {
         if (!brain[m]) continue;
@@ -136,10 +137,17 @@ Phantom make_phantom(const PhantomOptions& options) {
       const Tissue& t = tissues[n];
       double s = t.fluid * fluid[c] + t.gray * gray[c] + t.white * white[c] + t.nucleus * nucleus[c];
       switch (phantom.truth.voxels[n]) {
-        case 1: s = core[c]; break;
-        case 2: s = 0.15 * s + 0.85 * edema[c]; break;
-        case 4: s = enhancing[c]; break;
-        default: break;
+        case 1:
+          s = core[c];
+          break;
+        case 2:
+          s = 0.15 * s + 0.85 * edema[c];
+          break;
+        case 4:
+          s = enhancing[c];
+          break;
+        default:
+          break;
       }
       image[n] = static_cast<float>(s);
     }
@@ -152,7 +160,8 @@ Phantom make_phantom(const PhantomOptions& options) {
           const Vec3 p = g.position_mm({static_cast<double>(x), static_cast<double>(y), static_cast<double>(z)});
           const double field = gain * (1 + 0.13 * bias(p, 90) + 0.035 * texture(p, 9));
           const double real = field * image[n] + deviation * random.normal(), imaginary = deviation * random.normal();
-          image[n] = static_cast<float>(std::clamp(std::floor(std::sqrt(real * real + imaginary * imaginary) + 0.5), 1.0, 4095.0));
+          image[n] = static_cast<float>(
+              std::clamp(std::floor(std::sqrt(real * real + imaginary * imaginary) + 0.5), 1.0, 4095.0));
         }
       }
     }

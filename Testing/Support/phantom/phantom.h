@@ -16,7 +16,8 @@ struct PhantomOptions {
 /// A made-up brain MR examination, skull-stripped, with its exact truth. All on one axial LPS grid.
 struct Phantom {
   Volume<float> flair, t1, t1ce, t2;  ///< Integers 1 to 4095 in the brain, 0 outside it.
-  LabelVolume truth;  ///< 0 none, 1 necrotic or non-enhancing core, 2 edema, 4 enhancing; one 26-connected part per tumor.
+  LabelVolume
+      truth;  ///< 0 none, 1 necrotic or non-enhancing core, 2 edema, 4 enhancing; one 26-connected part per tumor.
 };
 
 /// The same options give the same bytes on every platform. Throws Error{usage} on options out of range.

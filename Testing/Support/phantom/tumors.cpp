@@ -24,7 +24,9 @@ std::array<Vec3, 3> random_axes(Random& random) {
   return {a, b, cross(a, b)};
 }
 
-Vec3 random_stretch(Random& random) { return {random.uniform(0.85, 1.2), random.uniform(0.85, 1.2), random.uniform(0.85, 1.2)}; }
+Vec3 random_stretch(Random& random) {
+  return {random.uniform(0.85, 1.2), random.uniform(0.85, 1.2), random.uniform(0.85, 1.2)};
+}
 
 }  // namespace
 
@@ -33,7 +35,7 @@ Tumor::Tumor(Random& random, const Vec3& center_mm, double radius_mm)
       core_center_(center_mm + (0.15 * radius_mm) * random_direction(random)),
       radius_(radius_mm),
       core_radius_(radius_mm * random.uniform(0.52, 0.68)),
-      rim_(random.uniform(3.6, 5.5)),
+      rim_(std::min(random.uniform(3.2, 5.0), 0.42 * core_radius_)),
       axes_(random_axes(random)),
       stretch_(random_stretch(random)),
       core_stretch_(random_stretch(random)),
@@ -41,18 +43,18 @@ Tumor::Tumor(Random& random, const Vec3& center_mm, double radius_mm)
       core_shape_(random.next()),
       rim_shape_(random.next()) {}
 
-double Tumor::radius_of(const Vec3& v, const Vec3& stretch, double roughness, const Noise& noise) const noexcept {
+double Tumor::depth_mm(const Vec3& v, double radius, const Vec3& stretch, const Noise& noise) const noexcept {
   const Vec3 e{dot(v, axes_[0]) / stretch[0], dot(v, axes_[1]) / stretch[1], dot(v, axes_[2]) / stretch[2]};
-  return norm(e) + roughness * (noise(v, 1.1 * roughness * 4) + 0.4 * noise(v, 0.5 * roughness * 4));
+  return radius * (1 - 0.30 * noise(v, radius) - 0.14 * noise(v, 0.45 * radius)) - norm(e);
 }
 
 std::uint8_t Tumor::label(const Vec3& p, double gray) const noexcept {
   if (norm(p - center_) > reach_mm()) return 0;
   const Vec3 v = p - core_center_;
-  const double core = core_radius_ - radius_of(v, core_stretch_, 0.22 * core_radius_, core_shape_);
+  const double core = depth_mm(v, core_radius_, core_stretch_, core_shape_);
   if (core > 0) return core > rim_ * (1 + 0.45 * rim_shape_(v, 9)) ? 1 : 4;
-  const double edema = radius_ - radius_of(p - center_, stretch_, 0.24 * radius_, shape_) - 3 * gray;
-  return edema > 0 ? 2 : 0;
+  const double edema = depth_mm(p - center_, radius_, stretch_, shape_);
+  return edema > 3 * gray ? 2 : 0;
 }
 
 Vec3 Tumor::unpushed(const Vec3& p) const noexcept {
@@ -71,7 +73,7 @@ std::vector<Tumor> place_tumors(Random& random, const Anatomy& anatomy, int coun
     const Vec3 center{random.uniform(-55, 55), random.uniform(-70, 65), random.uniform(-18, 55)};
     Tumor tumor(random, center, radius);
     const bool apart = std::all_of(tumors.begin(), tumors.end(), [&](const Tumor& other) {
-      return norm(other.center_mm() - center) > other.reach_mm() + tumor.reach_mm() + 6;
+      return norm(other.center_mm() - center) > 0.8 * (other.reach_mm() + tumor.reach_mm()) + 4;
     });
     if (apart && std::abs(center[0]) > 9 && anatomy.cerebrum_depth_mm(center) > std::max(11.0, 0.62 * radius)) {
       tumors.push_back(tumor);

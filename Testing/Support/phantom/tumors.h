@@ -13,16 +13,17 @@ class Tumor {
  public:
   Tumor(Random& random, const Vec3& center_mm, double radius_mm);
 
-  /// 0, 1 core, 2 edema or 4 enhancing, as if no anatomy hindered it. `gray` is the share of gray matter, which edema spares.
+  /// 0, 1 core, 2 edema or 4 enhancing, as if no anatomy hindered it. `gray` is the share of gray matter, which edema
+  /// spares.
   std::uint8_t label(const Vec3& p, double gray) const noexcept;
   /// Where the tissue at p was before the tumor pushed it away.
   Vec3 unpushed(const Vec3& p) const noexcept;
   const Vec3& center_mm() const noexcept { return center_; }
   /// No label lies beyond it.
-  double reach_mm() const noexcept { return 1.6 * radius_; }
+  double reach_mm() const noexcept { return 1.7 * radius_; }
 
  private:
-  double radius_of(const Vec3& v, const Vec3& semi_axes, double roughness, const Noise& noise) const noexcept;
+  double depth_mm(const Vec3& v, double radius, const Vec3& stretch, const Noise& noise) const noexcept;
 
   Vec3 center_, core_center_;
   double radius_, core_radius_, rim_;
