@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "oncotome/core/job.h"
+#include "oncotome/engine/graph.h"
+#include "oncotome/engine/tensor.h"
+
+namespace oncotome::engine {
+
+enum class Device { automatic, cpu, cuda };
+
+/// Parses "auto", "cpu" or "cuda"; throws Error{usage}.
+Device parse_device(const std::string& text);
+
+/// A graph made ready on a device. Immutable: run() may be called from several threads at once.
+class Executable {
+ public:
+  virtual ~Executable() = default;
+  /// Input [C,D,H,W] to output [K,D',H',W']; checks `job` before each node.
+  /// Throws Error{backend_failed, out_of_memory, cancelled}.
+  virtual Tensor run(const Tensor& input, const Job& job) const = 0;
+};
+
+/// Runs graphs on a device. A backend lives in a shared library of its own, loaded on first need.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  /// Such as "LibTorch 1.13.1".
+  virtual std::string name() const = 0;
+  /// "cpu" or "cuda: <device name>".
+  virtual std::string device() const = 0;
+  virtual std::unique_ptr<Executable> compile(const Graph& graph, const Weights& weights) const = 0;
+};
+
+/// Loads the LibTorch backend; `threads` 0 means one per core this process may use.
+/// Throws Error{device_unavailable} with what to install or choose.
+std::shared_ptr<const Backend> load_backend(Device device, int threads);
+
+/// The cores this process may run on.
+int available_cores();
+
+/// The symbol that a backend library exports, with this type.
+constexpr const char* kCreateBackend = "oncotome_create_backend";
+using CreateBackend = Backend* (*)(Device device, int threads);
+
+}  // namespace oncotome::engine

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "oncotome/engine/tensor.h"
+
+namespace oncotome::engine {
+
+/// D,H,W triple.
+using Dhw = std::array<std::int64_t, 3>;
+
+enum class Op {
+  input,           ///< The network's input, [C,D,H,W].
+  conv,            ///< Cross-correlation; weight [Cout,Cin,kD,kH,kW]; zeros pad_before/pad_after.
+  conv_transpose,  ///< Weight [Cin,Cout,kD,kH,kW]; the full result is cropped by pad_before/pad_after.
+  instance_norm,   ///< (x - mean) / sqrt(biased variance + 1e-5) * weight + bias, over D,H,W of each channel.
+  prelu,           ///< weight[C] below zero.
+  leaky_relu,      ///< `slope` below zero.
+  add,             ///< Of two equal shapes.
+  concat,          ///< Along C.
+  crop_depth,      ///< Drops pad_before[0] and pad_after[0] slices.
+  pad_channels,    ///< Adds pad_before[0] and pad_after[0] channels of zeros.
+  softmax,         ///< Over C.
+};
+
+/// One operation; weight and bias are names in the network's Weights, bias may be empty.
+struct Node {
+  Op op = Op::input;
+  std::vector<int> inputs{};
+  std::string weight{};
+  std::string bias{};
+  Dhw stride{1, 1, 1};
+  Dhw dilation{1, 1, 1};
+  Dhw pad_before{0, 0, 0};
+  Dhw pad_after{0, 0, 0};
+  double slope = 0.0;
+};
+
+/// A network as a list in order of evaluation; the last node is its output. 2-D networks are 3-D ones with kD = D = 1.
+struct Graph {
+  std::vector<Node> nodes;
+
+  int add(Node node) {
+    nodes.push_back(std::move(node));
+    return static_cast<int>(nodes.size()) - 1;
+  }
+};
+
+/// Follows the channels through the graph and compares them with each weight's shape.
+/// Throws Error{weights_invalid} that names the weight that is absent or does not fit.
+void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_channels);
+
+}  // namespace oncotome::engine

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "oncotome/core/volume.h"
+#include "oncotome/engine/session.h"
+
+namespace oncotome::engine {
+
+/// Where tiles begin along one axis: evenly spaced, first at 0, last at the end, neighbors overlap at least as asked.
+std::vector<std::int64_t> tile_starts(std::int64_t extent, std::int64_t tile, double overlap);
+
+/// Gaussian importance of a tile's voxels, sigma = tile / 8 (nnU-Net's, doi 10.1038/s41592-020-01008-z), greatest
+/// value 1.
+Tensor gaussian_importance(const Dhw& tile);
+
+/// Labels [D,H,W] of a plain U-Net by sliding window.
+std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
+                                             const Prepared& prepared, const Job& job);
+
+/// Labels [D,H,W] of the cascade: 2 edema, 1 core, 4 enhancing.
+std::vector<std::uint8_t> run_msnet_cascade(const Model& model, const MsnetCascadeInference& inference,
+                                            const Prepared& prepared, std::uint64_t seed, const Job& job);
+
+}  // namespace oncotome::engine

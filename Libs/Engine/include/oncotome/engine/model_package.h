@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "oncotome/core/lesion.h"
+#include "oncotome/engine/networks.h"
+
+namespace oncotome::engine {
+
+/// What a series tells of itself; decides which channel of a model it can be.
+struct SeriesTraits {
+  std::string modality;
+  std::string description;
+  bool contrast = false;
+  std::optional<double> repetition_time_ms, echo_time_ms, inversion_time_ms;
+};
+
+/// All given conditions must hold. Descriptions are ECMAScript regular expressions that ignore case and match anywhere.
+struct ChannelRule {
+  using Range = std::pair<double, double>;
+  std::string description, not_description;
+  std::optional<bool> contrast;
+  std::optional<Range> repetition_time_ms, echo_time_ms, inversion_time_ms;
+  bool without_inversion_time = false;
+
+  bool matches(const SeriesTraits& traits) const;
+  /// The conditions in words, for the report.
+  std::string text() const;
+};
+
+/// An input channel: its name, and how to find it; rules are tried in order.
+struct ChannelSpec {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::vector<ChannelRule> rules;
+
+  /// Compares name and aliases, ignoring case.
+  bool is_called(const std::string& other) const;
+};
+
+/// What is done to the channels before the network, in this order.
+struct Preparation {
+  bool orient = false;                      ///< To index axes along L, P, S.
+  std::optional<Vec3> resample_spacing_mm;  ///< Linear; labels come back by nearest neighbor.
+  std::optional<std::size_t> foreground;    ///< Channel whose voxels > 0 are the foreground, unless a mask is given.
+  std::optional<std::pair<double, double>> foreground_volume_ml;  ///< Outside of it the input is refused.
+  std::optional<std::int64_t> crop_margin;                        ///< Voxels round the foreground's bounding box.
+  enum class Statistics {
+    none,
+    foreground,
+    channel
+  } zscore = Statistics::none;    ///< Voxels that mean and deviation are taken over.
+  bool noise_background = false;  ///< Background gets N(0,1) noise, seeded, instead of zeros.
+};
+
+struct UNetInference {
+  UNetConfig network;
+  Dhw patch_size{};
+  double overlap = 0.5;  ///< Of neighboring patches, 0 to below 1.
+  std::vector<std::uint8_t> class_labels;
+};
+
+/// Whole tumor, tumor core, enhancing core, each averaged over three planes (arXiv:1709.00382).
+struct MsnetCascadeInference {
+  std::int64_t slab_depth = 19;
+  std::int64_t min_component_voxels = 2000;
+  std::int64_t box_margin = 5;
+};
+
+/// A model package: a folder with model.json (schema oncotome.model/1) and a safetensors file. Immutable once loaded.
+struct ModelPackage {
+  std::string folder;
+  std::string name, title, version, intended_use, license, origin;
+  std::string weights_file, weights_sha256;
+  std::string modality;
+  Code region;
+  std::size_t reference_channel = 0;  ///< Results lie on its grid.
+  std::vector<ChannelSpec> channels;
+  Preparation preparation;
+  std::variant<UNetInference, MsnetCascadeInference> inference;
+  std::vector<Label> labels;
+  double lesion_min_volume_mm3 = 0;
+
+  /// Position of the channel with this name or alias; throws Error{usage} that lists the names.
+  std::size_t channel_index(const std::string& name) const;
+};
+
+/// Reads and checks model.json, not the weights. Throws Error{model_not_found, model_invalid, model_unsupported}.
+ModelPackage read_model_package(const std::string& folder);
+
+/// Reads the weights and checks their SHA-256. Throws Error{weights_invalid, weights_checksum, input_unreadable}.
+Weights read_package_weights(const ModelPackage& package);
+
+}  // namespace oncotome::engine

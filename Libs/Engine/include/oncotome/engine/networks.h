@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "oncotome/engine/graph.h"
+#include "oncotome/engine/tensor.h"
+
+namespace oncotome::engine {
+
+/// A plain U-Net (doi 10.1007/978-3-319-24574-4_28, 10.1007/978-3-319-46723-8_49) with strided convolutions down,
+/// transposed ones up, instance normalization and LeakyReLU 0.01.
+struct UNetConfig {
+  int dimensions = 3;  ///< 2 or 3.
+  std::int64_t in_channels = 1;
+  std::int64_t out_channels = 2;
+  std::vector<std::int64_t> features;  ///< Per stage, full resolution first.
+  int convs_per_stage = 2;
+};
+
+/// [C,D,H,W] to logits [K,D,H,W]; D,H,W (2-D: H,W) must be multiples of unet_divisor().
+Graph build_unet(const UNetConfig& config);
+Dhw unet_divisor(const UNetConfig& config);
+/// Gives 2-D weights their depth axis; throws Error{weights_invalid} when names or shapes do not fit the configuration.
+void fit_unet_weights(const UNetConfig& config, Weights& weights);
+
+/// The anisotropic network of Wang et al. (arXiv:1709.00382): [4,D,H,W] to softmax [2,D-8,H,W]; H,W multiples of 4
+/// (2 without `second_downsampling`).
+Graph build_msnet(bool second_downsampling);
+/// Turns weights in TensorFlow's layout into the graph's; throws Error{weights_invalid}. Returns whether the net
+/// downsamples twice (whole tumor, tumor core) or once (enhancing).
+bool convert_msnet_weights(Weights& weights);
+
+}  // namespace oncotome::engine

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "oncotome/core/volume.h"
+
+namespace oncotome::engine {
+
+/// A channel that somebody else owns.
+struct ChannelView {
+  Geometry geometry;
+  const float* voxels = nullptr;
+};
+
+/// The grid with index axes closest to L, P, S that covers the same voxels.
+Geometry oriented_lps(const Geometry& grid);
+
+/// The grid with another spacing that covers the same box: outer faces stay, sizes are rounded.
+Geometry respaced(const Geometry& grid, const Vec3& spacing_mm);
+
+/// Values at the target's voxel centers, trilinear; 0 outside. Centers that meet a source voxel within 1e-4 of its size
+/// take its value unchanged, so turning axes loses nothing.
+Volume<float> resample_linear(const ChannelView& source, const Geometry& target);
+
+/// The same with the nearest voxel.
+LabelVolume resample_nearest(const LabelVolume& source, const Geometry& target);
+
+}  // namespace oncotome::engine

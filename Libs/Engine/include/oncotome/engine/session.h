@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "oncotome/engine/backend.h"
+#include "oncotome/engine/preparation.h"
+
+namespace oncotome::engine {
+
+/// A package with its weights on a device. Immutable: any number of sessions may share one.
+class Model {
+ public:
+  /// Throws what read_model_package, read_package_weights and load_backend throw. `threads` 0: one per core.
+  static std::shared_ptr<const Model> load(const std::string& folder, Device device, int threads);
+
+  const ModelPackage& package() const { return package_; }
+  const Backend& backend() const { return *backend_; }
+  /// "unet", or "<region>.<plane>" of the cascade, such as "whole.axial".
+  const Executable& network(const std::string& name) const { return *networks_.at(name); }
+
+ private:
+  ModelPackage package_;
+  std::shared_ptr<const Backend> backend_;
+  std::map<std::string, std::unique_ptr<Executable>> networks_;
+};
+
+struct Segmentation {
+  LabelVolume labels;  ///< On the grid of the reference channel.
+  std::vector<StepNote> steps;
+  std::vector<std::string> corrections;
+  std::vector<std::pair<std::string, double>> timings_ms;  ///< Per stage.
+};
+
+/// Segments one study: channels in the package's order, an optional mask of the body part. The same input, model, seed
+/// and device give the same labels. Cancel takes effect within one tile. Throws Error{precondition_unmet,
+/// backend_failed, out_of_memory, result_not_finite, cancelled}.
+Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const LabelVolume* mask,
+                     std::uint64_t seed, const Job& job);
+
+}  // namespace oncotome::engine

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/engine/resample.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace oncotome::engine {
+namespace {
+
+/// Affine map from target index to source index.
+struct IndexMap {
+  Vec3 origin;
+  std::array<Vec3, 3> step;  // per target axis
+
+  IndexMap(const Geometry& source, const Geometry& target) : origin(source.index_of(target.origin_mm)) {
+    for (std::size_t a = 0; a < 3; ++a)
+      for (std::size_t r = 0; r < 3; ++r)
+        step[a][r] = target.spacing_mm[a] * dot(target.axis[a], source.axis[r]) / source.spacing_mm[r];
+  }
+
+  Vec3 at(std::int64_t x, std::int64_t y, std::int64_t z) const {
+    return origin + static_cast<double>(x) * step[0] + static_cast<double>(y) * step[1] +
+           static_cast<double>(z) * step[2];
+  }
+};
+
+template <class T, class Sample>
+void fill(Volume<T>& out, const Geometry& source, Sample&& sample) {
+  const IndexMap map(source, out.geometry);
+  const Index3& size = out.geometry.size;
+  std::size_t voxel = 0;
+  for (std::int64_t z = 0; z < size[2]; ++z)
+    for (std::int64_t y = 0; y < size[1]; ++y)
+      for (std::int64_t x = 0; x < size[0]; ++x, ++voxel) {
+        const Vec3 p = map.at(x, y, z);
+        bool inside = true;
+        for (std::size_t a = 0; a < 3; ++a)
+          inside = inside && p[a] > -0.5 - 1e-4 && p[a] < static_cast<double>(source.size[a]) - 0.5 + 1e-4;
+        if (inside) out.voxels[voxel] = sample(p);
+      }
+}
+
+}  // namespace
+
+Geometry oriented_lps(const Geometry& grid) {
+  // Of the six ways to name the axes, the one that turns them least.
+  std::array<std::size_t, 3> best{0, 1, 2}, order{0, 1, 2};
+  double best_score = -1;
+  do {
+    double score = 0;
+    for (std::size_t a = 0; a < 3; ++a) score += std::abs(grid.axis[order[a]][a]);
+    if (score > best_score + 1e-9) {
+      best_score = score;
+      best = order;
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+
+  Geometry out;
+  Vec3 first{};
+  for (std::size_t a = 0; a < 3; ++a) {
+    const std::size_t from = best[a];
+    const bool flip = grid.axis[from][a] < 0;
+    out.size[a] = grid.size[from];
+    out.spacing_mm[a] = grid.spacing_mm[from];
+    out.axis[a] = (flip ? -1.0 : 1.0) * grid.axis[from];
+    if (flip) first[from] = static_cast<double>(grid.size[from] - 1);
+  }
+  out.origin_mm = grid.position_mm(first);
+  return out;
+}
+
+Geometry respaced(const Geometry& grid, const Vec3& spacing_mm) {
+  Geometry out = grid;
+  for (std::size_t a = 0; a < 3; ++a) {
+    if (std::abs(spacing_mm[a] - grid.spacing_mm[a]) < 1e-3 * spacing_mm[a]) continue;
+    const double extent = static_cast<double>(grid.size[a]) * grid.spacing_mm[a];
+    out.size[a] = std::max<std::int64_t>(1, std::llround(extent / spacing_mm[a]));
+    out.spacing_mm[a] = spacing_mm[a];
+    const double shift = 0.5 * (extent - static_cast<double>(out.size[a] - 1) * spacing_mm[a] - grid.spacing_mm[a]);
+    out.origin_mm = out.origin_mm + shift * grid.axis[a];
+  }
+  return out;
+}
+
+Volume<float> resample_linear(const ChannelView& source, const Geometry& target) {
+  Volume<float> out(target);
+  const Index3& n = source.geometry.size;
+  fill(out, source.geometry, [&](const Vec3& p) {
+    std::array<std::int64_t, 3> low, high;
+    std::array<double, 3> weight;
+    for (std::size_t a = 0; a < 3; ++a) {
+      double v = std::clamp(p[a], 0.0, static_cast<double>(n[a] - 1));
+      if (std::abs(v - std::round(v)) < 1e-4) v = std::round(v);
+      low[a] = static_cast<std::int64_t>(v);
+      high[a] = std::min(low[a] + 1, n[a] - 1);
+      weight[a] = v - static_cast<double>(low[a]);
+    }
+    const auto value = [&](std::int64_t x, std::int64_t y, std::int64_t z) {
+      return static_cast<double>(source.voxels[static_cast<std::size_t>(x + n[0] * (y + n[1] * z))]);
+    };
+    if (weight == std::array<double, 3>{0, 0, 0}) return static_cast<float>(value(low[0], low[1], low[2]));
+    const auto along_x = [&](std::int64_t y, std::int64_t z) {
+      return (1 - weight[0]) * value(low[0], y, z) + weight[0] * value(high[0], y, z);
+    };
+    const auto along_y = [&](std::int64_t z) {
+      return (1 - weight[1]) * along_x(low[1], z) + weight[1] * along_x(high[1], z);
+    };
+    return static_cast<float>((1 - weight[2]) * along_y(low[2]) + weight[2] * along_y(high[2]));
+  });
+  return out;
+}
+
+LabelVolume resample_nearest(const LabelVolume& source, const Geometry& target) {
+  LabelVolume out(target);
+  const Index3& n = source.geometry.size;
+  fill(out, source.geometry, [&](const Vec3& p) {
+    Index3 i;
+    for (std::size_t a = 0; a < 3; ++a) i[a] = std::clamp<std::int64_t>(std::llround(p[a]), 0, n[a] - 1);
+    return source.at(i[0], i[1], i[2]);
+  });
+  return out;
+}
+
+}  // namespace oncotome::engine

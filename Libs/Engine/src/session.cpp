@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/engine/session.h"
+
+#include <chrono>
+
+#include "oncotome/engine/inference.h"
+
+namespace oncotome::engine {
+namespace {
+
+class Stopwatch {
+ public:
+  double lap_ms() {
+    const auto now = std::chrono::steady_clock::now();
+    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
+    last_ = now;
+    return ms;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::load(const std::string& folder, Device device, int threads) {
+  auto model = std::make_shared<Model>();
+  model->package_ = read_model_package(folder);
+  Weights weights = read_package_weights(model->package_);
+  if (const auto* unet = std::get_if<UNetInference>(&model->package_.inference)) {
+    fit_unet_weights(unet->network, weights);
+    model->backend_ = load_backend(device, threads);
+    model->networks_["unet"] = model->backend_->compile(build_unet(unet->network), weights);
+    return model;
+  }
+  std::map<std::string, Weights> parts;
+  for (auto& [name, tensor] : weights) {
+    const std::size_t dot = name.find('.', name.find('.') + 1);
+    if (dot == std::string::npos) throw Error(ErrorCode::weights_invalid, "'" + name + "' belongs to no network");
+    parts[name.substr(0, dot)].emplace(name.substr(dot + 1), std::move(tensor));
+  }
+  model->backend_ = load_backend(device, threads);
+  for (const char* region : {"whole", "core", "enhancing"})
+    for (const char* plane : {"axial", "sagittal", "coronal"}) {
+      const std::string name = std::string(region) + "." + plane;
+      const bool twice = std::string(region) != "enhancing";
+      const Graph graph = build_msnet(twice);
+      check_weights(graph, parts[name], 4);
+      model->networks_[name] = model->backend_->compile(graph, parts[name]);
+    }
+  return model;
+}
+
+Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const LabelVolume* mask,
+                     std::uint64_t seed, const Job& job) {
+  Stopwatch watch;
+  const ModelPackage& package = model.package();
+  Prepared prepared = prepare(package, channels, mask, seed, job);
+  Segmentation out;
+  out.timings_ms.emplace_back("prepare", watch.lap_ms());
+
+  LabelVolume labels;
+  labels.geometry = prepared.grid;
+  if (const auto* unet = std::get_if<UNetInference>(&package.inference))
+    labels.voxels = run_sliding_window(model, *unet, prepared, job);
+  else
+    labels.voxels = run_msnet_cascade(model, std::get<MsnetCascadeInference>(package.inference), prepared, seed, job);
+  out.timings_ms.emplace_back("network", watch.lap_ms());
+
+  out.labels = resample_nearest(labels, channels[package.reference_channel].geometry);
+  out.steps = std::move(prepared.steps);
+  out.corrections = std::move(prepared.corrections);
+  out.timings_ms.emplace_back("restore", watch.lap_ms());
+  return out;
+}
+
+}  // namespace oncotome::engine

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that knows of LibTorch versions (1.13.1 to 2.11).
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include <string>
+
+namespace oncotome::torch_backend {
+
+inline std::string libtorch_version() { return TORCH_VERSION; }
+
+/// The floats of a contiguous CPU tensor; const_data_ptr is younger than 1.13.1.
+inline const float* floats(const at::Tensor& t) { return t.data_ptr<float>(); }
+
+}  // namespace oncotome::torch_backend

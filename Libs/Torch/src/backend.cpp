@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/engine/backend.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "TorchCompat.h"
+#include "oncotome/core/error.h"
+
+namespace oncotome::torch_backend {
+namespace {
+
+using engine::Graph;
+using engine::Node;
+using engine::Op;
+using engine::Tensor;
+
+std::vector<std::int64_t> list(const engine::Dhw& v) { return {v.begin(), v.end()}; }
+
+// The seam where LibTorch's errors become ours; their text is for developers, so only the first line is kept.
+template <class F>
+auto translated(F&& f) {
+  try {
+    return f();
+  } catch (const c10::Error& e) {
+    const std::string what = e.what_without_backtrace();
+    if (what.find("out of memory") != std::string::npos || what.find("can't allocate memory") != std::string::npos)
+      throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
+    throw Error(ErrorCode::backend_failed, "LibTorch failed: " + what.substr(0, what.find('\n')));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
+  }
+}
+
+class TorchExecutable : public engine::Executable {
+ public:
+  TorchExecutable(const Graph& graph, const engine::Weights& weights, at::Device device)
+      : graph_(graph), device_(device) {
+    const at::InferenceMode guard;
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& node = graph_.nodes[i];
+      weights_.push_back(find(weights, node.weight));
+      biases_.push_back(find(weights, node.bias));
+      for (int input : node.inputs) last_use_.at(static_cast<std::size_t>(input)) = i;
+      last_use_.push_back(i);
+    }
+  }
+
+  Tensor run(const Tensor& input, const Job& job) const override {
+    return translated([&] {
+      const at::InferenceMode guard;
+      std::vector<std::int64_t> shape{1};
+      shape.insert(shape.end(), input.shape.begin(), input.shape.end());
+      const at::Tensor x =
+          at::from_blob(const_cast<float*>(input.values.data()), shape, at::TensorOptions(at::kFloat)).to(device_);
+      std::vector<at::Tensor> values(graph_.nodes.size());
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        job.check();
+        const Node& node = graph_.nodes[i];
+        std::vector<at::Tensor> inputs;
+        for (int n : node.inputs) {
+          const auto index = static_cast<std::size_t>(n);
+          inputs.push_back(values[index]);
+          if (last_use_[index] == i) values[index].reset();
+        }
+        values[i] = node.op == Op::input ? x : evaluate(node, weights_[i], biases_[i], inputs);
+      }
+      const at::Tensor y = values.back().to(at::kCPU).contiguous();
+      Tensor output;
+      output.shape.assign(y.sizes().begin() + 1, y.sizes().end());
+      const float* first = floats(y);
+      output.values.assign(first, first + y.numel());
+      return output;
+    });
+  }
+
+ private:
+  at::Tensor find(const engine::Weights& weights, const std::string& name) const {
+    if (name.empty()) return {};
+    const auto found = weights.find(name);
+    if (found == weights.end()) throw Error(ErrorCode::weights_invalid, "the weights lack '" + name + "'");
+    return at::from_blob(const_cast<float*>(found->second.values.data()), found->second.shape,
+                         at::TensorOptions(at::kFloat))
+        .to(device_, /*non_blocking=*/false, /*copy=*/true);
+  }
+
+  static at::Tensor padded(const Node& node, const at::Tensor& x) {
+    const auto& b = node.pad_before;
+    const auto& a = node.pad_after;
+    return a == b ? x : at::constant_pad_nd(x, {b[2], a[2], b[1], a[1], b[0], a[0]});
+  }
+
+  static at::Tensor evaluate(const Node& node, const at::Tensor& weight, const at::Tensor& bias,
+                             const std::vector<at::Tensor>& in) {
+    const at::Tensor& x = in[0];
+    switch (node.op) {
+      case Op::conv: {
+        const bool symmetric = node.pad_before == node.pad_after;
+        return at::conv3d(padded(node, x), weight, bias, list(node.stride),
+                          symmetric ? list(node.pad_before) : std::vector<std::int64_t>{0, 0, 0}, list(node.dilation));
+      }
+      case Op::conv_transpose: {
+        at::Tensor y = at::conv_transpose3d(x, weight, bias, list(node.stride));
+        for (std::int64_t a = 0; a < 3; ++a) {
+          const auto d = static_cast<std::size_t>(a);
+          y = y.narrow(a + 2, node.pad_before[d], y.size(a + 2) - node.pad_before[d] - node.pad_after[d]);
+        }
+        return y.contiguous();
+      }
+      case Op::instance_norm:
+        return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, 1e-5, false);
+      case Op::prelu:
+        return at::prelu(x, weight);
+      case Op::leaky_relu:
+        return at::leaky_relu(x, node.slope);
+      case Op::add:
+        return x + in[1];
+      case Op::concat:
+        return at::cat(in, 1);
+      case Op::crop_depth:
+        return x.narrow(2, node.pad_before[0], x.size(2) - node.pad_before[0] - node.pad_after[0]).contiguous();
+      case Op::pad_channels:
+        return at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, node.pad_before[0], node.pad_after[0]});
+      case Op::softmax:
+        return at::softmax(x, 1);
+      case Op::input:
+        break;
+    }
+    throw Error(ErrorCode::internal, "a graph node has no operation");
+  }
+
+  const Graph graph_;
+  const at::Device device_;
+  std::vector<at::Tensor> weights_, biases_;
+  std::vector<std::size_t> last_use_;
+};
+
+class TorchBackend : public engine::Backend {
+ public:
+  TorchBackend(engine::Device wanted, int threads) : device_(choose(wanted)) {
+    at::set_num_threads(threads);
+#ifdef __GLIBC__
+    // Activations come and go by the gigabyte: keep their pages rather than fault them in again for every node.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 2147483647);
+    mallopt(M_TOP_PAD, 256 << 20);
+#endif
+  }
+
+  std::string name() const override { return "LibTorch " + libtorch_version(); }
+  std::string device() const override { return device_.str(); }
+  std::unique_ptr<engine::Executable> compile(const Graph& graph, const engine::Weights& weights) const override {
+    return translated([&] { return std::make_unique<TorchExecutable>(graph, weights, device_); });
+  }
+
+ private:
+  static at::Device choose(engine::Device wanted) {
+    const bool has_cuda = at::hasCUDA() && at::detail::getCUDAHooks().getNumGPUs() > 0;
+    if (wanted == engine::Device::cuda && !has_cuda)
+      throw Error(ErrorCode::device_unavailable, "no CUDA device can be used here; choose --device cpu");
+    return wanted == engine::Device::cpu || !has_cuda ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
+  }
+
+  const at::Device device_;
+};
+
+}  // namespace
+}  // namespace oncotome::torch_backend
+
+extern "C" oncotome::engine::Backend* oncotome_create_backend(oncotome::engine::Device device, int threads) {
+  return new oncotome::torch_backend::TorchBackend(device, threads);
+}
