@@ -48,7 +48,28 @@ void add_context(TID1500_MeasurementReport& report, const ResultContext& context
   }
 }
 
-// One group per source series; evidence has every image that the tree names, or viewers cannot resolve it.
+ImageLibrary::ConceptNameList positions() {
+  ImageLibrary::ConceptNameList list;
+  for (const DSRBasicCodedEntry& concept_name :
+       {CODE_DCM_ImagePosition_Patient_X, CODE_DCM_ImagePosition_Patient_Y, CODE_DCM_ImagePosition_Patient_Z})
+    list.push_back(concept_name);
+  return list;
+}
+
+ImageLibrary::ConceptNameList common_descriptors() {
+  ImageLibrary::ConceptNameList list;
+  for (const DSRBasicCodedEntry& concept_name :
+       {CODE_DCM_Modality, CODE_DCM_StudyDate, CODE_DCM_FrameOfReferenceUID, CODE_DCM_PixelDataRows,
+        CODE_DCM_PixelDataColumns, CODE_DCM_HorizontalPixelSpacing, CODE_DCM_VerticalPixelSpacing,
+        CODE_DCM_ImageOrientation_Patient_RowX, CODE_DCM_ImageOrientation_Patient_RowY,
+        CODE_DCM_ImageOrientation_Patient_RowZ, CODE_DCM_ImageOrientation_Patient_ColumnX,
+        CODE_DCM_ImageOrientation_Patient_ColumnY, CODE_DCM_ImageOrientation_Patient_ColumnZ})
+    list.push_back(concept_name);
+  return list;
+}
+
+// One group per source series. Its descriptors are put here by hand: moveCommonImageDescriptorsToImageGroups of DCMTK
+// 3.6.7 lifts a position that only the first images of several groups share.
 void add_images(TID1500_MeasurementReport& report, DSRSOPInstanceReferenceList& evidence,
                 const ResultContext& context) {
   ImageLibrary& library = report.getImageLibrary();
@@ -57,13 +78,17 @@ void add_images(TID1500_MeasurementReport& report, DSRSOPInstanceReferenceList& 
     require(library.addImageGroup(), "an image group");
     for (const Instance& instance : series->instances) {
       const auto file = read_attributes(instance.path);
-      require(library.addImageEntry(*file->getDataset(), ImageLibrary::withAllDescriptors, {}, OFFalse), "an image");
+      DcmItem& image = *file->getDataset();
+      if (&instance == &series->instances.front())
+        require(library.addImageGroupDescriptors(image, ImageLibrary::withSelectedDescriptors, common_descriptors(),
+                                                 OFFalse),
+                "an image group");
+      require(library.addImageEntry(image, ImageLibrary::withSelectedDescriptors, positions(), OFFalse), "an image");
       require(evidence.addItem(text(series->study_uid), text(series->series_uid), text(instance.sop_class_uid),
                                text(instance.sop_instance_uid)),
               "the evidence");
     }
   }
-  require(library.moveCommonImageDescriptorsToImageGroups(), "the image groups");
 }
 
 void add_number(Group& group, const ResultContext& context, const Code& concept_name, const Code& unit, double value,
@@ -128,6 +153,9 @@ void write_report(const std::string& path, const ResultContext& context, const s
           "a comment");
   require(evidence.addItem(*segmentation->getDataset()), "the evidence");
   require(document.setTreeFromRootTemplate(report, OFTrue), "the report's tree");
+  // The template always makes this container.
+  if (context.lesions.empty() && document.getTree().gotoNamedNode(CODE_DCM_ImagingMeasurements) > 0)
+    document.getTree().removeCurrentContentItem();
   // The template has just made it an Enhanced SR.
   require(document.changeDocumentType(DSRTypes::DT_Comprehensive3DSR), "the report's class");
   require(document.createNewSeriesInStudy(text(context.sources.front()->study_uid)), "the report's series");
