@@ -11,7 +11,7 @@ namespace {
 
 std::mutex mutex;
 int holders = 0;
-OFLogger::LogLevel level_before = OFLogger::WARN_LOG_LEVEL;
+int level_before = 0;
 
 }  // namespace
 
@@ -19,7 +19,7 @@ QuietDcmtk::QuietDcmtk() {
   const std::lock_guard<std::mutex> lock(mutex);
   if (holders++ > 0) return;
   OFLogger logger = OFLog::getLogger("dcmtk");
-  level_before = static_cast<OFLogger::LogLevel>(logger.getLogLevel());
+  level_before = logger.getLogLevel();
   logger.setLogLevel(OFLogger::OFF_LOG_LEVEL);
 }
 

@@ -26,6 +26,7 @@ void drop_copies(std::vector<Header>& headers, Doubts& doubts) {
     return !is_new;
   };
   std::vector<bool> copies;
+  copies.reserve(headers.size());
   for (const Header& h : headers) copies.push_back(is_copy(h));
   std::vector<Header> kept;
   for (std::size_t i = 0; i < headers.size(); ++i)

@@ -90,6 +90,36 @@ TEST(Scan, Oddities_of_the_values_are_doubts) {
             "dicom.bad_value");
 }
 
+TEST(Scan, Images_once_compressed_with_loss_or_without_a_frame_of_reference_are_doubted) {
+  EXPECT_TRUE(has_doubt(with_slice_2(DCM_LossyImageCompression, "01"), "compressed with loss"));
+  EXPECT_TRUE(has_doubt(edited([](DcmItem& item, std::size_t) { item.findAndDeleteElement(DCM_FrameOfReferenceUID); }),
+                        "FrameOfReferenceUID"));
+  EXPECT_TRUE(has_doubt(with_slice_2(DCM_ImageType, "DERIVED\\PRIMARY\\OTHER"), "ImageType"));
+}
+
+TEST(Scan, Two_modalities_in_one_series_are_a_fault) {
+  EXPECT_EQ(fault_of(with_slice_2(DCM_Modality, "CT")), "dicom.bad_value");
+  EXPECT_EQ(fault_of(with_slice_2(DCM_SOPClassUID, UID_CTImageStorage)), "dicom.bad_value");
+}
+
+TEST(Scan, A_file_without_its_pixels_is_a_fault) {
+  Geometry grid = axial_grid();
+  grid.size = {64, 64, 6};
+  const Folder folder;
+  const auto paths = write_ramp(folder.path(), grid, {});
+  fs::resize_file(paths[1], 64 * 64);
+  EXPECT_EQ(fault_of(only_series(folder.path())), "input.unreadable");
+}
+
+TEST(Scan, A_DICOMDIR_is_passed_over) {
+  const Folder folder;
+  write_ramp(folder.path(), axial_grid(1),
+             [](DcmItem& item, std::size_t) { put(item, DCM_SOPClassUID, UID_MediaStorageDirectoryStorage); });
+  const StudyIndex index = scan_all(folder.path());
+  EXPECT_EQ(index.files_seen, 1u);
+  EXPECT_TRUE(index.rejected.empty());
+}
+
 TEST(Scan, Units_follow_modality_and_tags) {
   EXPECT_EQ(edited({}, "CT").unit, "HU");
   EXPECT_EQ(edited([](DcmItem& item, std::size_t) { item.findAndDeleteElement(DCM_RescaleType); }, "CT").unit, "HU");
