@@ -33,17 +33,15 @@ CodeSequenceMacro code_of(const Code& code) {
   return CodeSequenceMacro(text(own_text(code.value)), text(own_text(code.scheme, 16)), text(own_text(code.meaning)));
 }
 
-// As the source has it, since viewers compare planes with a tight tolerance; a text too long for DS is shortened.
-std::string ds_text(const std::string& source) {
-  return source.size() <= 16 ? source : decimal_string(std::stod(source));
-}
-
+// As the source has them, since viewers compare planes with a tight tolerance; a text too long for DS is shortened.
 std::vector<std::string> ds_values(DcmItem& item, const DcmTagKey& tag, std::size_t count) {
-  std::vector<std::string> values = split_values(raw_text(item, tag));
-  if (values.size() != count)
+  const std::vector<double> values = numbers(item, tag);
+  std::vector<std::string> texts = split_values(raw_text(item, tag));
+  if (values.size() != count || texts.size() != count)
     throw Error(ErrorCode::dicom_bad_value, "a source image does not give its position, orientation or pixel spacing");
-  for (std::string& value : values) value = ds_text(value);
-  return values;
+  for (std::size_t i = 0; i < count; ++i)
+    if (texts[i].size() > 16) texts[i] = decimal_string(values[i]);
+  return texts;
 }
 
 // The SEG is named after its inputs and its voxels, so that the same name never means other voxels.
@@ -173,6 +171,20 @@ void put_references(DcmItem& dataset, const SegmentationPlan& plan, const std::v
   }
 }
 
+// Frames lie on the planes of their sources voxel by voxel, PS3.3 section C.7.6.16.2.6; dcmfg has no field for it.
+void put_locations_preserved(DcmItem& dataset, std::size_t sources) {
+  DcmSequenceOfItems* frames = nullptr;
+  require(dataset.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames), "the frames");
+  for (DcmObject* frame = frames->nextInContainer(nullptr); frame; frame = frames->nextInContainer(frame)) {
+    DcmItem *derivation = nullptr, *source = nullptr;
+    require(static_cast<DcmItem*>(frame)->findAndGetSequenceItem(DCM_DerivationImageSequence, derivation), "a source");
+    for (std::size_t i = 0; i < sources; ++i) {
+      require(derivation->findAndGetSequenceItem(DCM_SourceImageSequence, source, static_cast<long>(i)), "a source");
+      require(source->putAndInsertString(DCM_SpatialLocationsPreserved, "YES"), "a source");
+    }
+  }
+}
+
 // A result made from lossy images says so too, PS3.3 section C.7.6.1.1.5.
 void put_lossy(DcmItem& dataset, DcmItem& source) {
   if (raw_text(source, DCM_LossyImageCompression) != "01") return;
@@ -237,6 +249,7 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
   copy_element(first, dataset, DCM_BodyPartExamined);
   require(dataset.putAndInsertString(DCM_SegmentsOverlap, context.lesions.empty() ? "NO" : "YES"), "the overlap");
   put_references(dataset, plan, sources);
+  put_locations_preserved(dataset, sources.size());
   for (const auto& plane : planes) put_lossy(dataset, *plane->getDataset());
   for (std::size_t s = 1; s < sources.size(); ++s)
     put_lossy(dataset, *read_attributes(sources[s]->instances.front().path)->getDataset());
