@@ -51,3 +51,5 @@ if(BUILD_TESTING)
   find_package(GTest REQUIRED)
   include(GoogleTest)
 endif()
+set(ONCOTOME_SHARED_DATA ${CMAKE_CURRENT_SOURCE_DIR}/../shared/data CACHE PATH
+    "Real images and weights for tests; they are no part of the project")

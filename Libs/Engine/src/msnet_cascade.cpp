@@ -19,6 +19,16 @@ struct Plane {
   const char* name;
   std::array<std::size_t, 3> axis;
 };
+// A region's share of the progress; boxes shrink from one to the next.
+struct Region {
+  const char* name;
+  const char* stage;
+  double begin, end;
+};
+constexpr Region kWhole{"whole", "segment whole tumor", 0.05, 0.7};
+constexpr Region kCore{"core", "segment tumor core", 0.7, 0.9};
+constexpr Region kEnhancing{"enhancing", "segment enhancing core", 0.9, 1.0};
+
 constexpr Plane kPlanes[] = {{"axial", {0, 1, 2}}, {"sagittal", {1, 2, 0}}, {"coronal", {0, 2, 1}}};
 
 class Cascade {
@@ -35,13 +45,13 @@ class Cascade {
   std::vector<std::uint8_t> run() {
     const Box everything{{0, 0, 0}, {size_[0] - 1, size_[1] - 1, size_[2] - 1}};
     std::vector<std::uint8_t> labels(count(size_), 0);
-    const Mask whole = whole_tumor(closing(predict("whole", everything), size_, Connectivity::edges18));
+    const Mask whole = whole_tumor(closing(predict(kWhole, everything), size_, Connectivity::edges18));
     Box box;
     if (!bounding_box(whole, size_, inference_.box_margin, box.first, box.last)) return labels;
-    const Mask core = largest(both(predict("core", box), whole));
+    const Mask core = largest(both(predict(kCore, box), whole));
     Mask enhancing(count(size_), 0);
     if (bounding_box(core, size_, inference_.box_margin, box.first, box.last))
-      enhancing = both(predict("enhancing", box), core);
+      enhancing = both(predict(kEnhancing, box), core);
     for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = enhancing[i] ? 4 : core[i] ? 1 : whole[i] ? 2 : 0;
     return labels;
   }
@@ -80,7 +90,7 @@ class Cascade {
   }
 
   // Mean of the three planes' probabilities in a box, above one half.
-  Mask predict(const std::string& region, const Box& box) {
+  Mask predict(const Region& region, const Box& box) {
     const Index3 size = box.size();
     std::vector<float> sum(count(size), 0.0F);
     for (std::size_t p = 0; p < 3; ++p) add_plane(region, p, box, sum);
@@ -92,13 +102,13 @@ class Cascade {
           if (!std::isfinite(sum[i])) throw Error(ErrorCode::result_not_finite, "the network's output is not finite");
           out[static_cast<std::size_t>(x + size_[0] * (y + size_[1] * z))] = sum[i] > 1.5F;
         }
-    job_.report("segment " + region + " tumor", 1.0);
+    job_.report(region.stage, region.end);
     return out;
   }
 
-  void add_plane(const std::string& region, std::size_t plane_index, const Box& box, std::vector<float>& sum) {
+  void add_plane(const Region& region, std::size_t plane_index, const Box& box, std::vector<float>& sum) {
     const Plane& plane = kPlanes[plane_index];
-    const Executable& network = model_.network(region + "." + plane.name);
+    const Executable& network = model_.network(std::string(region.name) + "." + plane.name);
     const Index3 size = box.size();
     const std::int64_t W = size[plane.axis[0]], H = size[plane.axis[1]], D = size[plane.axis[2]];
     const std::int64_t padded_w = (W + 3) / 4 * 4, padded_h = (H + 3) / 4 * 4;
@@ -106,8 +116,9 @@ class Cascade {
     const std::int64_t slabs = (D + out_depth - 1) / out_depth;
     Tensor slab({4, in_depth, padded_h, padded_w});
     for (std::int64_t s = 0; s < slabs; ++s) {
-      job_.report("segment " + region + " tumor",
-                  (static_cast<double>(plane_index) + static_cast<double>(s) / static_cast<double>(slabs)) / 3.0);
+      const double done =
+          (static_cast<double>(plane_index) + static_cast<double>(s) / static_cast<double>(slabs)) / 3.0;
+      job_.report(region.stage, region.begin + (region.end - region.begin) * done);
       const std::int64_t start = std::max<std::int64_t>(0, std::min(s * out_depth, D - out_depth));
       std::size_t at = 0;
       for (std::int64_t c = 0; c < 4; ++c) {

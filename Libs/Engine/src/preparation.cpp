@@ -100,7 +100,7 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
 
   std::vector<Volume<float>> volumes;
   for (std::size_t c = 0; c < channels.size(); ++c) {
-    job.report("prepare", static_cast<double>(c) / static_cast<double>(channels.size() + 1));
+    job.report("prepare", 0.025 * static_cast<double>(c) / static_cast<double>(channels.size()));
     if (!same_grid(channels[c].geometry, reference))
       out.corrections.push_back("channel " + package.channels[c].name + " was resampled to the grid of channel " +
                                 package.channels[package.reference_channel].name);
@@ -147,7 +147,7 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
   out.channels = Tensor({static_cast<std::int64_t>(channels.size()), n[2], n[1], n[0]});
   const std::size_t count = out.grid.voxel_count();
   for (std::size_t c = 0; c < volumes.size(); ++c) {
-    job.report("prepare", static_cast<double>(c + 1) / static_cast<double>(channels.size() + 1));
+    job.report("prepare", 0.025 + 0.025 * static_cast<double>(c) / static_cast<double>(channels.size()));
     Volume<float> volume = std::move(volumes[c]);
     volume.voxels = cropped(volume.voxels, grid.size, first, last);
     float* const to = out.channels.values.data() + c * count;

@@ -63,7 +63,7 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
   for (std::int64_t z : starts[0])
     for (std::int64_t y : starts[1])
       for (std::int64_t x : starts[2]) {
-        job.report("segment", static_cast<double>(done++) / static_cast<double>(total));
+        job.report("segment", 0.05 + 0.95 * static_cast<double>(done++) / static_cast<double>(total));
         const Dhw start{z, y, x};
         std::fill(patch.values.begin(), patch.values.end(), 0.0F);
         for (std::int64_t c = 0; c < C; ++c)

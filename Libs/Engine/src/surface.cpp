@@ -23,6 +23,37 @@ int edge_between(int a, int b) {
 
 using Triangles = std::vector<std::array<int, 3>>;
 
+Vec3 midpoint(int edge) {
+  Vec3 p;
+  for (std::size_t a = 0; a < 3; ++a) p[a] = 0.5 * (kCorner[kEdge[edge][0]][a] + kCorner[kEdge[edge][1]][a]);
+  return p;
+}
+
+double area_of(const Triangles& triangles) {
+  double area = 0;
+  for (const auto& t : triangles)
+    area += 0.5 * norm(cross(midpoint(t[1]) - midpoint(t[0]), midpoint(t[2]) - midpoint(t[0])));
+  return area;
+}
+
+// Of all ways to cut a polygon into triangles, the one with the greatest area on a unit cell: PyRadiomics' cases are
+// these.
+Triangles widest(const std::vector<int>& polygon) {
+  Triangles best;
+  double best_area = -1;
+  for (std::size_t k = 1; k + 1 < polygon.size(); ++k) {
+    Triangles cut = widest({polygon.begin(), polygon.begin() + static_cast<std::ptrdiff_t>(k) + 1});
+    const Triangles rest = widest({polygon.begin() + static_cast<std::ptrdiff_t>(k), polygon.end()});
+    cut.insert(cut.end(), rest.begin(), rest.end());
+    cut.push_back({polygon[0], polygon[k], polygon.back()});
+    if (const double area = area_of(cut); area > best_area + 1e-9) {
+      best_area = area;
+      best = std::move(cut);
+    }
+  }
+  return best;
+}
+
 // The contour of one corner pattern: on each face a segment leaves where the walk enters the pattern and ends where it
 // left it; an ambiguous face cuts off the corners of the class that does not hold corner 7. Segments join to polygons.
 Triangles triangulate(int pattern) {
@@ -39,17 +70,16 @@ Triangles triangulate(int pattern) {
     }
   Triangles out;
   while (!next.empty()) {
-    std::vector<int> loop;
-    for (auto at = next.begin(); at != next.end(); at = next.find(loop.back())) {
-      const int edge = at->second;
+    std::vector<int> polygon;
+    for (auto at = next.begin(); at != next.end(); at = next.find(polygon.back())) {
+      polygon.push_back(at->second);
       next.erase(at);
-      loop.push_back(edge);
     }
-    for (std::size_t i = 1; i + 1 < loop.size(); ++i) {
+    for (auto [a, b, c] : widest(polygon)) {
       if (inverted)
-        out.push_back({loop[0], loop[i + 1], loop[i]});
+        out.push_back({a, b, c});
       else
-        out.push_back({loop[0], loop[i], loop[i + 1]});
+        out.push_back({c, b, a});
     }
   }
   return out;
@@ -128,10 +158,10 @@ void measure_surface(const LesionVolume& ids, Lesion& lesion) {
             for (std::size_t a = 0; a < 3; ++a) {
               const std::int64_t base = std::array<std::int64_t, 3>{x, y, z}[a];
               twice[a] = 2 * base + kCorner[edge[0]][a] + kCorner[edge[1]][a];
-              p[v][a] = 0.5 * static_cast<double>(twice[a]) * g.spacing_mm[a];
+              p[v][a] = 0.5 * static_cast<double>(twice[a] - 2 * (lesion.first_index[a] - 1)) * g.spacing_mm[a];
             }
             whole.add(twice);
-            if (twice[2] % 2 == 0) slices.try_emplace(twice[2], g.spacing_mm).first->second.add(twice);
+            slices.try_emplace(twice[2], g.spacing_mm).first->second.add(twice);
           }
           const Vec3 normal = cross(p[1] - p[0], p[2] - p[0]);
           area += 0.5 * norm(normal);
@@ -139,14 +169,15 @@ void measure_surface(const LesionVolume& ids, Lesion& lesion) {
         }
       }
   lesion.surface_area_mm2 = area;
-  lesion.mesh_volume_mm3 = std::abs(volume);
+  lesion.mesh_volume_mm3 = volume;
   lesion.sphericity = area > 0 ? std::cbrt(36 * 3.14159265358979323846 * volume * volume) / area : 0;
   std::array<Index3, 2> ends{};
   lesion.longest_diameter_mm = whole.greatest(ends);
-  lesion.longest_axial_diameter_mm = 0;
+  lesion.longest_axial_diameter_mm = lesion.maximum_2d_diameter_slice_mm = 0;
   for (const auto& [z, slice] : slices) {
     const double length = slice.greatest(ends);
-    if (length <= lesion.longest_axial_diameter_mm) continue;
+    lesion.maximum_2d_diameter_slice_mm = std::max(lesion.maximum_2d_diameter_slice_mm, length);
+    if (z % 2 != 0 || length <= lesion.longest_axial_diameter_mm) continue;
     lesion.longest_axial_diameter_mm = length;
     for (std::size_t e = 0; e < 2; ++e)
       lesion.axial_diameter_ends_mm[e] =

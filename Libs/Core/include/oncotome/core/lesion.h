@@ -33,12 +33,13 @@ struct Lesion {
   std::uint16_t id = 0;  ///< 1, 2, ... by falling volume.
   std::string tracking_uid;
   std::int64_t voxel_count = 0;
-  double volume_mm3 = 0;                         ///< Sum of voxels, IBSI YEKZ.
-  double mesh_volume_mm3 = 0;                    ///< Inside the marching-cubes surface at 0.5, IBSI RNU0.
-  double surface_area_mm2 = 0;                   ///< Of the same surface, IBSI C0JK.
-  double sphericity = 0;                         ///< IBSI QCFX, 0 to 1.
-  double longest_diameter_mm = 0;                ///< Greatest distance between two mesh vertices, IBSI L0JK.
-  double longest_axial_diameter_mm = 0;          ///< Greatest distance between two vertices in one x-y slice.
+  double volume_mm3 = 0;                    ///< Sum of voxels, IBSI YEKZ.
+  double mesh_volume_mm3 = 0;               ///< Inside the marching-cubes surface at 0.5, IBSI RNU0.
+  double surface_area_mm2 = 0;              ///< Of the same surface, IBSI C0JK.
+  double sphericity = 0;                    ///< IBSI QCFX, 0 to 1.
+  double longest_diameter_mm = 0;           ///< Greatest distance between two mesh vertices, IBSI L0JK.
+  double longest_axial_diameter_mm = 0;     ///< Greatest distance between two vertices in one x-y slice of the image.
+  double maximum_2d_diameter_slice_mm = 0;  ///< PyRadiomics' feature: planes half-way between two slices count as well.
   std::array<Vec3, 2> axial_diameter_ends_mm{};  ///< LPS ends of the longest axial diameter.
   Vec3 centroid_mm{};                            ///< LPS.
   Index3 first_index{};                          ///< Bounding box, inclusive.

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef itkOncotomeBridge_h
+#define itkOncotomeBridge_h
+
+#include "itkImage.h"
+#include "oncotome/core/volume.h"
+
+namespace itk::OncotomeBridge
+{
+
+/** Size, spacing, origin and direction of a 3-D image. */
+template <typename TImage>
+oncotome::Geometry
+GeometryOf(const TImage * image)
+{
+  static_assert(TImage::ImageDimension == 3, "Oncotome's filters take 3-D images");
+  oncotome::Geometry geometry;
+  for (unsigned int axis = 0; axis < 3; ++axis)
+  {
+    geometry.size[axis] = static_cast<std::int64_t>(image->GetLargestPossibleRegion().GetSize(axis));
+    geometry.spacing_mm[axis] = image->GetSpacing()[axis];
+    for (unsigned int row = 0; row < 3; ++row)
+    {
+      geometry.axis[axis][row] = image->GetDirection()[row][axis];
+    }
+  }
+  typename TImage::PointType first;
+  image->TransformIndexToPhysicalPoint(image->GetLargestPossibleRegion().GetIndex(), first);
+  geometry.origin_mm = { first[0], first[1], first[2] };
+  return geometry;
+}
+
+/** Gives an image a grid; its index starts at zero. Allocates nothing. */
+template <typename TImage>
+void
+SetGeometry(TImage * image, const oncotome::Geometry & geometry)
+{
+  typename TImage::SizeType      size;
+  typename TImage::SpacingType   spacing;
+  typename TImage::PointType     origin;
+  typename TImage::DirectionType direction;
+  for (unsigned int axis = 0; axis < 3; ++axis)
+  {
+    size[axis] = static_cast<SizeValueType>(geometry.size[axis]);
+    spacing[axis] = geometry.spacing_mm[axis];
+    origin[axis] = geometry.origin_mm[axis];
+    for (unsigned int row = 0; row < 3; ++row)
+    {
+      direction[row][axis] = geometry.axis[axis][row];
+    }
+  }
+  image->SetRegions(size);
+  image->SetSpacing(spacing);
+  image->SetOrigin(origin);
+  image->SetDirection(direction);
+}
+
+/** A volume's voxels as an image, without a copy: the volume must outlive it. */
+template <typename TPixel>
+typename Image<TPixel, 3>::Pointer
+ViewOf(const oncotome::Volume<TPixel> & volume)
+{
+  const auto image = Image<TPixel, 3>::New();
+  SetGeometry(image.GetPointer(), volume.geometry);
+  image->GetPixelContainer()->SetImportPointer(const_cast<TPixel *>(volume.voxels.data()), volume.voxels.size(), false);
+  return image;
+}
+
+/** Copies an image's voxels, converted. */
+template <typename TPixel, typename TImage>
+oncotome::Volume<TPixel>
+VolumeOf(const TImage * image)
+{
+  oncotome::Volume<TPixel> volume(GeometryOf(image));
+  const auto *             first = image->GetBufferPointer();
+  for (std::size_t i = 0; i < volume.voxels.size(); ++i)
+  {
+    volume.voxels[i] = static_cast<TPixel>(first[i]);
+  }
+  return volume;
+}
+
+} // namespace itk::OncotomeBridge
+
+#endif
