@@ -91,11 +91,17 @@ const char* storage_class(const std::string& modality) {
   return UID_MRImageStorage;
 }
 
+std::string default_image_type(const std::string& modality) {
+  if (modality == "CT") return "ORIGINAL\\PRIMARY\\AXIAL";
+  if (modality == "PT") return "ORIGINAL\\PRIMARY";
+  return "ORIGINAL\\PRIMARY\\OTHER";
+}
+
 void fill(DcmItem& item, const Volume<float>& volume, const SeriesRecipe& r, std::size_t slice, std::size_t number) {
   const Geometry& g = volume.geometry;
   put(item, DCM_SOPClassUID, storage_class(r.modality));
   put(item, DCM_SOPInstanceUID, make_uid(r.series_uid + "/slice " + std::to_string(slice)));
-  put(item, DCM_ImageType, r.image_type);
+  put(item, DCM_ImageType, r.image_type.empty() ? default_image_type(r.modality) : r.image_type);
   put(item, DCM_StudyDate, r.study_date);
   put(item, DCM_StudyTime, "101112");
   put(item, DCM_ContentDate, r.study_date);
@@ -113,7 +119,7 @@ void fill(DcmItem& item, const Volume<float>& volume, const SeriesRecipe& r, std
   put(item, DCM_BodyPartExamined, r.body_part);
   if (!r.contrast_agent.empty()) put(item, DCM_ContrastBolusAgent, r.contrast_agent);
   if (!r.protocol_name.empty()) put(item, DCM_ProtocolName, r.protocol_name);
-  put(item, DCM_PatientPosition, "HFS");
+  if (r.modality != "PT") put(item, DCM_PatientPosition, "HFS");
   put(item, DCM_StudyInstanceUID, r.study_uid);
   put(item, DCM_SeriesInstanceUID, r.series_uid);
   put(item, DCM_StudyID, "1");

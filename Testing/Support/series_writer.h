@@ -26,7 +26,7 @@ struct SeriesRecipe {
   std::string description;
   std::string protocol_name;
   std::string body_part = "BRAIN";
-  std::string image_type = "ORIGINAL\\PRIMARY\\OTHER";
+  std::string image_type;  ///< Empty: an original image of the modality.
   int series_number = 1;
   std::string scanning_sequence = "SE";  ///< MR: "SE", "GR", "IR", "EP", "RM".
   std::optional<double> repetition_time_ms = 500, echo_time_ms = 10, inversion_time_ms;
