@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "legend.h"
 #include "slice_painter.h"
@@ -45,6 +46,36 @@ void paint_diameter(Canvas& canvas, const View& view, const Scene& scene, const 
   }
 }
 
+void paint_frame(Canvas& canvas, const Vec2& a, const Vec2& b, Rgb color) {
+  const Vec2 corners[] = {a, {b[0], a[1]}, b, {a[0], b[1]}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const Vec2& to = corners[(i + 1) % 4];
+    canvas.line(corners[i][0], corners[i][1], to[0], to[1], 1.2, color);
+  }
+}
+
+/// A small lesion enlarged in the upper corner away from it; an empty optional for one that is large enough as it is.
+std::optional<View> close_up(const View& view, const Geometry& g, const Lesion& lesion) {
+  constexpr int kInset = 10;
+  const Vec2 a = view.pixel_of(g, {double(lesion.first_index[0]), double(lesion.first_index[1]), 0});
+  const Vec2 b = view.pixel_of(g, {double(lesion.last_index[0]), double(lesion.last_index[1]), 0});
+  double side_mm = 40;
+  for (std::size_t d = 0; d < 2; ++d) side_mm = std::max(side_mm, 2.2 * std::abs(b[d] - a[d]) / view.pixels_per_mm);
+  if (3 * side_mm > std::min(view.extent_mm[0], view.extent_mm[1])) return {};
+  const int side = std::min(view.width(), view.height()) * 3 / 10;
+  View near = view;
+  near.pixels_per_mm = side / side_mm;
+  near.extent_mm = {side_mm, side_mm};
+  for (std::size_t d = 0; d < 2; ++d) {
+    const double center = view.from_mm[d] + ((a[d] + b[d]) / 2 - view.corner[d]) / view.pixels_per_mm;
+    near.from_mm[d] = std::clamp(center - side_mm / 2, view.from_mm[d], view.from_mm[d] + view.extent_mm[d] - side_mm);
+  }
+  const bool at_left = (a[0] + b[0]) / 2 < view.corner[0] + view.width() / 2.0;
+  near.corner = {at_left ? view.corner[0] + view.width() - side - kInset : view.corner[0] + kInset,
+                 view.corner[1] + kInset};
+  return near;
+}
+
 /// k of `count` slices spread over [first, last]; fewer when the range has fewer.
 std::vector<std::int64_t> spread(std::int64_t first, std::int64_t last, std::int64_t count) {
   count = std::min(count, last - first + 1);
@@ -73,7 +104,18 @@ void write_key_slice(const std::string& path, const Scene& scene, const Lesion& 
   Canvas canvas(width, legend_top + std::max(30, legend.height()) + 12, kPaper);
 
   paint_slice(canvas, view, scene, lesion.key_slice, window, 2);
-  paint_diameter(canvas, view, scene, lesion);
+  const std::optional<View> near = close_up(view, g, lesion);
+  if (near) {
+    paint_slice(canvas, *near, scene, lesion.key_slice, window, 2);
+    const double left = near->corner[0];
+    const double top = near->corner[1];
+    paint_frame(canvas, {left, top}, {left + near->width(), top + near->height()}, kInk);
+    const double scale = view.pixels_per_mm;
+    const Vec2 from = {view.corner[0] + (near->from_mm[0] - view.from_mm[0]) * scale,
+                       view.corner[1] + (near->from_mm[1] - view.from_mm[1]) * scale};
+    paint_frame(canvas, from, {from[0] + near->extent_mm[0] * scale, from[1] + near->extent_mm[1] * scale}, kFaint);
+  }
+  paint_diameter(canvas, near ? *near : view, scene, lesion);
   paint_lesion_numbers(canvas, view, scene, lesion.key_slice, kText);
   paint_letters(canvas, view, 26);
   paint_scale_bar(canvas, view, kText);

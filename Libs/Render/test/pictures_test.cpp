@@ -138,6 +138,39 @@ TEST(KeySlice, Writes_letters_at_the_edges) {
   EXPECT_EQ(ink_at(260, 430), 0);
 }
 
+TEST(KeySlice, Enlarges_a_small_lesion_in_the_corner_away_from_it) {
+  Phantom p;
+  Geometry g;
+  g.size = {200, 200, 1};
+  p.image = Volume<float>(g);
+  p.labels = LabelVolume(g);
+  p.ids = LesionVolume(g);
+  for (std::int64_t y = 0; y < 200; ++y)
+    for (std::int64_t x = 0; x < 200; ++x) {
+      const bool in = x >= 140 && x < 146 && y >= 100 && y < 106;
+      p.image.at(x, y, 0) = in ? 1000.0F : 300.0F + static_cast<float>((x * 7 + y * 13) % 200);
+      p.labels.at(x, y, 0) = in ? 3 : 0;
+      p.ids.at(x, y, 0) = in ? 1 : 0;
+    }
+  Lesion& lesion = p.scene.lesions[0];
+  lesion.first_index = {140, 100, 0};
+  lesion.last_index = {145, 105, 0};
+  lesion.key_slice = 0;
+  lesion.axial_diameter_ends_mm = {};
+  const std::string path = output("key_close_up.png");
+  write_key_slice(path, p.scene, lesion);
+  const Png png(path);
+  // 40 mm in 270 pixels, 10 from the corner: 6 mm in the middle are 40.5 pixels.
+  Span span;
+  for (int x = 10; x < 280; ++x)
+    if (png.is(x, 150, kClass, 90)) {
+      if (span.first < 0) span.first = x;
+      span.last = x;
+    }
+  EXPECT_NEAR(span.first, 145 - 20.25, 1.5);
+  EXPECT_NEAR(span.last + 1, 145 + 20.25, 1.5);
+}
+
 TEST(KeySlice, Says_that_a_full_disk_is_unwritable) {
   const Phantom p;
   for (const std::string path : {"/dev/full", "/nonexistent/key.png"}) {

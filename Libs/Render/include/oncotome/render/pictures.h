@@ -21,15 +21,15 @@ struct Scene {
 
 /// PNG of the lesion's key slice: gray image, outline of each class in its color, the lesion's diameter line, patient
 /// side letters at the edges (radiological convention: patient right at the viewer's left), a scale bar and a caption.
-/// Needs no GL. Throws Error{output_unwritable}.
+/// A small lesion is enlarged in a corner. Needs no GL. Throws Error{output_unwritable}.
 void write_key_slice(const std::string& path, const Scene& scene, const Lesion& lesion);
 
 /// PNG montage of evenly spaced slices (through the lesions where there are some), outlines and letters as above.
 void write_overview(const std::string& path, const Scene& scene);
 
-/// PNG of the surfaces of the classes and, faint, of the body round them, seen from the front and from the patient's left.
-/// Uses an off-screen GL context; without a display it starts its own Xvfb and ends it. Returns false, with the reason in
-/// `why_not`, when no context can be had.
+/// PNG of the surfaces of the classes and, faint, of the body round them, seen from the front and from the patient's
+/// left. Uses an off-screen GL context; without a display it starts its own Xvfb and ends it. Returns false, with the
+/// reason in `why_not`, when no context can be had.
 bool write_surface_view(const std::string& path, const Scene& scene, std::string& why_not);
 
 }  // namespace oncotome::render
