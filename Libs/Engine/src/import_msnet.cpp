@@ -63,6 +63,7 @@ json describe(const std::string& sha256) {
            {{"modality", "MR"},
             {"region", code("12738006", "SCT", "Brain")},
             {"reference_channel", "T1ce"},
+        {"display_channel", "FLAIR"},
             {"channels",
              {{{"name", "FLAIR"},
                {"aliases", {"FLA"}},

@@ -174,6 +174,7 @@ ModelPackage parse(const json& j, const std::string& folder) {
   }
   if (p.channels.empty()) invalid("it names no input channel");
   p.reference_channel = p.channel_index(input.value("reference_channel", p.channels[0].name));
+  p.display_channel = p.channel_index(input.value("display_channel", p.channels[p.reference_channel].name));
   p.preparation = read_preparation(j.at("preparation"), p);
   const json& network = j.at("network");
   const auto architecture = network.at("architecture").get<std::string>();

@@ -3,7 +3,38 @@
 #define itkOncotomeBridge_h
 
 #include "itkImage.h"
+#include "oncotome/core/error.h"
 #include "oncotome/core/volume.h"
+
+namespace itk
+{
+
+/** An oncotome::Error on its way through an ITK pipeline: an ITK exception that keeps the code. */
+class OncotomeException : public ExceptionObject
+{
+public:
+  OncotomeException(const char * file, unsigned int line, const oncotome::Error & error)
+    : ExceptionObject(file, line, std::string(error.name()) + ": " + error.what())
+    , m_Error(error)
+  {}
+
+  const char *
+  GetNameOfClass() const override
+  {
+    return "OncotomeException";
+  }
+
+  const oncotome::Error &
+  GetError() const
+  {
+    return m_Error;
+  }
+
+private:
+  oncotome::Error m_Error;
+};
+
+} // namespace itk
 
 namespace itk::OncotomeBridge
 {

@@ -42,7 +42,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GetModel() -> ModelPoint
     }
     catch (const oncotome::Error & error)
     {
-      itkExceptionMacro(<< error.name() << ": " << error.what());
+      throw OncotomeException(__FILE__, __LINE__, error);
     }
   }
   return m_Model;
@@ -59,7 +59,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::SetChannel(const std::st
   }
   catch (const oncotome::Error & error)
   {
-    itkExceptionMacro(<< error.what());
+    throw OncotomeException(__FILE__, __LINE__, error);
   }
 }
 
@@ -157,7 +157,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
       this->ResetPipeline();
       throw ProcessAborted(__FILE__, __LINE__);
     }
-    itkExceptionMacro(<< error.name() << ": " << error.what());
+    throw OncotomeException(__FILE__, __LINE__, error);
   }
 
   this->AllocateOutputs();

@@ -80,6 +80,7 @@ struct ModelPackage {
   std::string modality;
   Code region;
   std::size_t reference_channel = 0;  ///< Results lie on its grid.
+  std::size_t display_channel = 0;  ///< Pictures show it.
   std::vector<ChannelSpec> channels;
   Preparation preparation;
   std::variant<UNetInference, MsnetCascadeInference> inference;

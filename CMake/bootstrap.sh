@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# From a bare Debian 12 to a result: bash CMake/bootstrap.sh build|demo|test|check
+#   build  installs what is needed and builds into build/release
+#   demo   builds, makes a demo study, runs the main job on it and says where the results lie
+#   test   builds and runs every test
+#   check  test, and what else keeps the house clean: formatting, clang-tidy on what changed, sanitizers
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+  ca-certificates g++ cmake ninja-build ccache git
+  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdcmtk-dev
+  nlohmann-json3-dev libcli11-dev libgtest-dev xvfb
+)
+test_packages=(dcmtk dicom3tools python3 python3-venv python3-pip)
+check_packages=(clang-format clang-tidy)
+readers=(pydicom==2.4.4 highdicom==0.22.0 SimpleITK==2.3.1 nibabel==5.3.2 numpy==1.26.4)
+
+total=0 step=0
+say() { step=$((step + 1)); printf '\n== [%d/%d] %s\n' "$step" "$total" "$*"; }
+
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    echo "nothing to install"
+    return
+  fi
+  local sudo=()
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  command -v apt-get >/dev/null || { echo "This script installs Debian packages and found no apt-get; install these by hand: ${missing[*]}" >&2; exit 1; }
+  echo "installing ${#missing[@]} packages: ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The independent readers that the golden tests compare with.
+install_readers() {
+  local venv=build/readers
+  if ! "$venv/bin/python" -c 'import pydicom, highdicom, SimpleITK, nibabel' 2>/dev/null; then
+    echo "installing into $venv: ${readers[*]}"
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check "${readers[@]}"
+  else
+    echo "nothing to install"
+  fi
+}
+
+build() {
+  local testing=$1
+  local options=(-DBUILD_TESTING="$testing")
+  [ "$testing" = OFF ] || options+=(-DPython3_EXECUTABLE="$PWD/build/readers/bin/python")
+  cmake --preset release "${options[@]}" >build/configure.log 2>&1 || { tail -n 30 build/configure.log; exit 1; }
+  cmake --build --preset release
+}
+
+demo() {
+  local place=build/demo
+  say "Making the demo study: a brain MR phantom with tumors, four DICOM series"
+  rm -rf "$place"
+  mkdir -p "$place"
+  build/release/bin/oncotome-phantom --seed 9001 --tumors 2 --format dicom --output "$place"
+  build/release/bin/oncotome inspect "$place/study"
+  say "Finding the tumors"
+  build/release/bin/oncotome segment "$place/study" --model Data/Models/demo-brain-phantom \
+    --truth "$place/truth.nrrd" --output "$place/result"
+  cat <<TEXT
+
+The study:    $PWD/$place/study
+The results:  $PWD/$place/result
+  report.html            open this one first
+  segmentation.dcm       DICOM SEG
+  report.dcm             DICOM SR, TID 1500
+  segmentation.seg.nrrd  for 3D Slicer
+  report.json            every number
+  images/                key slices, overview, 3-D view
+TEXT
+}
+
+mkdir -p build
+case "${1:-}" in
+  build)
+    total=2
+    say "Packages"; install_packages "${packages[@]}"
+    say "Building the program into build/release"; build OFF
+    echo "The program: $PWD/build/release/bin/oncotome"
+    ;;
+  demo)
+    total=4
+    say "Packages"; install_packages "${packages[@]}"
+    say "Building into build/release"; build OFF
+    demo
+    ;;
+  test | check)
+    total=4
+    [ "$1" = test ] || total=7
+    say "Packages"; install_packages "${packages[@]}" "${test_packages[@]}"
+    say "Independent readers for the golden tests"; install_readers
+    say "Building with tests into build/release"; build ON
+    say "Tests"; ctest --preset release
+    [ "$1" = check ] || exit 0
+    say "Formatting"; install_packages "${check_packages[@]}"; bash CMake/check_format.sh
+    say "clang-tidy on what changed"; bash CMake/check_tidy.sh
+    say "Sanitizers on Core, Engine and Dicom"; bash CMake/check_sanitizers.sh
+    ;;
+  *)
+    sed -n '3,7s/^# //p' "$0"
+    exit 2
+    ;;
+esac

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace oncotome::apps {
+
+/// What every subcommand understands.
+struct Common {
+  bool quiet = false;
+  bool json = false;  ///< One JSON document on stdout instead of text.
+};
+
+/// Each adds its subcommand; it runs when it was chosen, and throws Error.
+void add_segment(CLI::App& app, Common& common);
+void add_inspect(CLI::App& app, Common& common);
+void add_convert(CLI::App& app, Common& common);
+void add_models(CLI::App& app, Common& common);
+void add_doctor(CLI::App& app, Common& common);
+
+}  // namespace oncotome::apps

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dcuid.h>
+#include <itkConfigure.h>
+#include <itkVersion.h>
+#include <vtkVersion.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "oncotome/core/error.h"
+#include "oncotome/engine/backend.h"
+
+namespace oncotome::apps {
+namespace {
+
+using nlohmann::json;
+
+json cpu_features() {
+  json features = json::array();
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2")) features.push_back("avx2");
+  if (__builtin_cpu_supports("fma")) features.push_back("fma");
+  if (__builtin_cpu_supports("avx512f")) features.push_back("avx512f");
+  if (__builtin_cpu_supports("avx512vnni")) features.push_back("avx512vnni");
+  if (__builtin_cpu_supports("avx512bf16")) features.push_back("avx512bf16");
+#endif
+  return features;
+}
+
+json device_row(engine::Device device, const char* name) {
+  try {
+    const auto backend = engine::load_backend(device, 0);
+    return {{"device", name}, {"usable", true}, {"backend", backend->name()}, {"where", backend->device()}};
+  } catch (const Error& e) {
+    return {{"device", name}, {"usable", false}, {"reason", e.what()}};
+  }
+}
+
+void doctor(const Common& common) {
+  json j;
+  j["versions"] = {{"oncotome", ONCOTOME_VERSION},
+                   {"ITK", itk::Version::GetITKVersion()},
+                   {"VTK", vtkVersion::GetVTKVersion()},
+                   {"DCMTK", OFFIS_DCMTK_VERSION_STRING},
+                   {"compiler", __VERSION__}};
+  j["cores"] = engine::available_cores();
+  j["cpu_features"] = cpu_features();
+  j["devices"] = {device_row(engine::Device::cpu, "cpu"), device_row(engine::Device::cuda, "cuda")};
+  if (common.json) {
+    std::cout << j.dump(2) << '\n';
+    return;
+  }
+  for (const auto& [name, version] : j["versions"].items())
+    std::cout << name << ": " << version.get<std::string>() << '\n';
+  std::cout << "cores: " << j["cores"] << "\nCPU features:";
+  for (const json& feature : j["cpu_features"]) std::cout << ' ' << feature.get<std::string>();
+  std::cout << '\n';
+  for (const json& row : j["devices"])
+    std::cout << "device " << row["device"].get<std::string>() << ": "
+              << (row["usable"].get<bool>() ? "usable, " + row["backend"].get<std::string>()
+                                            : "not usable: " + row["reason"].get<std::string>())
+              << '\n';
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, Common& common) {
+  CLI::App* command = app.add_subcommand("doctor", "Tell versions, CPU features and devices");
+  command->add_flag("--json", common.json, "As JSON on stdout");
+  command->callback([&common] { doctor(common); });
+}
+
+}  // namespace oncotome::apps

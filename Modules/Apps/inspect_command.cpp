@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "commands.h"
+#include "inputs.h"
+#include "oncotome/core/error.h"
+#include "report_json.h"
+#include "terminal.h"
+#include "volume_io.h"
+
+namespace oncotome::apps {
+namespace {
+
+using nlohmann::json;
+
+json series_json(const dicom::Series& series) {
+  json j{{"series_uid", series.series_uid},
+         {"modality", series.modality},
+         {"description", series.description},
+         {"instances", series.instances.size()},
+         {"frame_of_reference_uid", series.frame_of_reference_uid},
+         {"unit", series.unit},
+         {"contrast", series.contrast},
+         {"readable", !series.fault.has_value()},
+         {"doubts", series.doubts}};
+  const auto optional = [&](const char* key, const std::optional<double>& value) {
+    if (value) j[key] = *value;
+  };
+  optional("repetition_time_ms", series.repetition_time_ms);
+  optional("echo_time_ms", series.echo_time_ms);
+  optional("inversion_time_ms", series.inversion_time_ms);
+  if (series.fault)
+    j["fault"] = {{"code", error_name(series.fault->code)}, {"reason", series.fault->reason}};
+  else
+    j["geometry"] = workflow::geometry_json(series.geometry);
+  return j;
+}
+
+json index_json(const dicom::StudyIndex& index) {
+  json studies = json::array(), rejected = json::array();
+  for (const dicom::Study& study : index.studies) {
+    json series = json::array();
+    for (const dicom::Series& s : study.series) series.push_back(series_json(s));
+    studies.push_back({{"study_uid", study.study_uid}, {"series", series}});
+  }
+  for (const dicom::Rejected& r : index.rejected)
+    rejected.push_back({{"path", r.path}, {"code", error_name(r.code)}, {"reason", r.reason}});
+  return {
+      {"schema", "oncotome.inspect/1"}, {"files_seen", index.files_seen}, {"studies", studies}, {"rejected", rejected}};
+}
+
+void print_geometry(const json& g) {
+  const auto& n = g.at("size");
+  const auto& s = g.at("spacing_mm");
+  std::printf("      %d x %d x %d voxels of %.4g x %.4g x %.4g mm\n", n[0].get<int>(), n[1].get<int>(), n[2].get<int>(),
+              s[0].get<double>(), s[1].get<double>(), s[2].get<double>());
+}
+
+void print(const json& index) {
+  for (const json& study : index["studies"]) {
+    std::cout << "study " << study["study_uid"].get<std::string>() << '\n';
+    for (const json& s : study["series"]) {
+      std::cout << "  series " << s["series_uid"].get<std::string>() << '\n'
+                << "      " << s["modality"].get<std::string>() << ", " << s["instances"] << " instances, \""
+                << s["description"].get<std::string>() << "\"\n";
+      if (s.contains("geometry")) print_geometry(s["geometry"]);
+      if (s.contains("fault"))
+        std::cout << "      cannot be read [" << s["fault"]["code"].get<std::string>()
+                  << "]: " << s["fault"]["reason"].get<std::string>() << '\n';
+      for (const json& doubt : s["doubts"]) std::cout << "      doubt: " << doubt.get<std::string>() << '\n';
+    }
+  }
+  for (const json& volume : index["volumes"]) {
+    std::cout << "volume " << volume["file"].get<std::string>() << '\n';
+    print_geometry(volume["geometry"]);
+  }
+  if (!index["rejected"].empty()) std::cout << index["rejected"].size() << " files were passed over:\n";
+  for (const json& r : index["rejected"])
+    std::cout << "  " << std::filesystem::path(r["path"].get<std::string>()).filename().string() << " ["
+              << r["code"].get<std::string>() << "]: " << r["reason"].get<std::string>() << '\n';
+}
+
+void inspect(const std::vector<std::string>& paths, const std::string& json_file, const Common& common) {
+  std::vector<std::string> folders;
+  json volumes = json::array();
+  for (const std::string& path : paths) {
+    if (!workflow::is_volume_file(path)) {
+      folders.push_back(path);
+      continue;
+    }
+    volumes.push_back({{"file", std::filesystem::path(path).filename().string()},
+                       {"geometry", workflow::geometry_json(workflow::read_volume_file(path).geometry)}});
+  }
+  dicom::StudyIndex index;
+  if (!folders.empty()) {
+    const Terminal terminal(common.quiet);
+    index = dicom::scan(folders, terminal.job());
+  }
+  json out = index_json(index);
+  out["volumes"] = volumes;
+  if (!json_file.empty()) {
+    std::ofstream file(json_file);
+    file << out.dump(2) << '\n';
+    file.close();
+    if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the JSON file");
+  }
+  if (common.json)
+    std::cout << out.dump(2) << '\n';
+  else
+    print(out);
+  if (index.studies.empty() && volumes.empty())
+    throw Error(ErrorCode::input_no_images,
+                "no image series was found in " + std::to_string(index.files_seen) + " files");
+}
+
+void convert(const std::string& path, const std::string& series_uid, const std::string& output, const Common& common) {
+  if (!workflow::is_volume_file(output)) throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii or .nii.gz");
+  Volume<float> volume;
+  {
+    const Terminal terminal(common.quiet);
+    volume = workflow::is_volume_file(path)
+                 ? workflow::read_volume_file(path)
+                 : dicom::load_volume(workflow::choose_series(dicom::scan({path}, terminal.job()), series_uid),
+                                      terminal.job());
+    // Under a temporary name first: the output is whole or absent.
+    const std::filesystem::path place(output);
+    const std::string temporary = (place.parent_path() / (".partial-" + place.filename().string())).string();
+    try {
+      workflow::write_volume_file(temporary, volume);
+      terminal.job().check();
+      std::filesystem::rename(temporary, place);
+    } catch (...) {
+      std::error_code ignored;
+      std::filesystem::remove(temporary, ignored);
+      throw;
+    }
+  }
+  const json geometry = workflow::geometry_json(volume.geometry);
+  if (common.json) {
+    std::cout << json{{"output", output}, {"geometry", geometry}}.dump(2) << '\n';
+  } else {
+    std::cout << "wrote " << output << '\n';
+    print_geometry(geometry);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Common& common) {
+  struct Options {
+    std::vector<std::string> paths;
+    std::string json_file;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("inspect", "List studies, series, their geometry, and what is wrong or odd");
+  command->add_option("INPUT", options->paths, "Folders or files")->required();
+  command->add_option("--json", options->json_file, "Write the list to this JSON file (- or nothing: to stdout)")
+      ->expected(0, 1);
+  command->callback([options, command, &common] {
+    const bool to_stdout = command->count("--json") > 0 && (options->json_file.empty() || options->json_file == "-");
+    Common chosen = common;
+    chosen.json = common.json || to_stdout;
+    inspect(options->paths, to_stdout ? "" : options->json_file, chosen);
+  });
+}
+
+void add_convert(CLI::App& app, Common& common) {
+  struct Options {
+    std::string path, series_uid, output;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("convert", "Write one series as a volume, as it was understood");
+  command->add_option("INPUT", options->path, "A folder or file")->required();
+  command->add_option("--series", options->series_uid, "Series Instance UID, when there are several");
+  command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
+  command->add_flag("--json", common.json, "Print the geometry as JSON on stdout");
+  command->callback([options, &common] { convert(options->path, options->series_uid, options->output, common); });
+}
+
+}  // namespace oncotome::apps

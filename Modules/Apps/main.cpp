@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+
+#include "commands.h"
+#include "oncotome/core/error.h"
+
+namespace {
+
+int fail(const char* name, const char* what, int exit_code) {
+  std::fprintf(stderr, "oncotome: error [%s]: %s\n", name, what);
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace oncotome;
+  CLI::App app(
+      "Finds, outlines and measures tumors in medical images: a DICOM study in; DICOM SEG and SR, pictures and a "
+      "report out.\nFor research; not a medical device.",
+      "oncotome");
+  app.set_version_flag("--version", "oncotome " ONCOTOME_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_help_all_flag("--help-all", "Help of every subcommand");
+  apps::Common common;
+  app.add_flag("-q,--quiet", common.quiet, "No progress");
+  app.add_flag("--json", common.json, "The result as JSON on stdout")->group("");
+  apps::add_segment(app, common);
+  apps::add_inspect(app, common);
+  apps::add_convert(app, common);
+  apps::add_models(app, common);
+  apps::add_doctor(app, common);
+  app.footer(
+      "Exit codes: 0 done (a study without a lesion too), 2 wrong usage, 10-14 input, 20-30 DICOM that cannot be read "
+      "rightly,\n40-43 channels and preconditions, 50-54 model, 60-62 device and memory, 70-72 output, 130 cancelled.");
+  try {
+    app.parse(argc, argv);
+    std::cout.flush();
+    if (!std::cout) return fail("output.unwritable", "cannot write to stdout", 71);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    return fail("usage", (std::string(e.what()) + "; see oncotome --help").c_str(), 2);
+  } catch (const Error& e) {
+    return fail(e.name(), e.what(), e.exit_code());
+  } catch (const std::bad_alloc&) {
+    return fail(error_name(ErrorCode::out_of_memory), "not enough memory",
+                Error(ErrorCode::out_of_memory, "").exit_code());
+  } catch (const std::exception& e) {
+    return fail("internal", e.what(), 1);
+  }
+}

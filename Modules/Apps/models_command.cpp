@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+#include <memory>
+
+#include "commands.h"
+#include "oncotome/engine/import.h"
+#include "oncotome/engine/model_package.h"
+#include "report_json.h"
+
+namespace oncotome::apps {
+namespace {
+
+void show(const std::string& folder, const Common& common) {
+  const engine::ModelPackage package = engine::read_model_package(folder);
+  const engine::Weights weights = engine::read_package_weights(package);
+  std::size_t parameters = 0;
+  for (const auto& [name, tensor] : weights) parameters += tensor.values.size();
+  nlohmann::json j = workflow::model_json(package);
+  j["parameters"] = parameters;
+  for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
+  for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
+  if (common.json) {
+    std::cout << j.dump(2) << '\n';
+    return;
+  }
+  std::cout << package.title << "\n  name      " << package.name << ' ' << package.version << "\n  channels ";
+  for (const engine::ChannelSpec& channel : package.channels) std::cout << ' ' << channel.name;
+  std::cout << " (" << package.modality << ")\n  labels   ";
+  for (const Label& label : package.labels) std::cout << ' ' << int{label.value} << " = " << label.name << ';';
+  std::cout << "\n  weights   " << parameters << " parameters, SHA-256 " << package.weights_sha256 << "\n  license   "
+            << package.license << "\n  origin    " << package.origin << "\n  use       " << package.intended_use
+            << '\n';
+}
+
+}  // namespace
+
+void add_models(CLI::App& app, Common& common) {
+  struct Options {
+    std::string path, output, kind = "auto";
+    bool replace = false;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* models = app.add_subcommand("models", "Import and show model packages");
+  models->require_subcommand(1);
+  CLI::App* import = models->add_subcommand("import", "Make a model package of trained weights");
+  import->add_option("PATH", options->path, "Folder with the weights")->required();
+  import->add_option("-o,--output", options->output, "Folder for the package")->required();
+  import->add_option("--kind", options->kind, "auto, or msnet (the brats17 cascade)");
+  import->add_flag("--overwrite", options->replace, "Replace the package if it exists");
+  import->callback([options, &common] {
+    const std::string kind = engine::import_model(options->path, options->output, options->kind, options->replace);
+  if (common.json)
+    std::cout << nlohmann::json{{"kind", kind}, {"output", options->output}}.dump() << '\n';
+  else
+    std::cout << "imported a model of kind " << kind << " to " << options->output << '\n';
+});
+CLI::App* show_command = models->add_subcommand("show", "Tell what a package is, and check its weights");
+show_command->add_option("PATH", options->path, "A model package")->required();
+show_command->add_flag("--json", common.json, "As JSON on stdout");
+show_command->callback([options, &common] { show(options->path, common); });
+}  // namespace oncotome::apps
+
+}  // namespace oncotome::apps

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+#include <memory>
+
+#include "commands.h"
+#include "oncotome/core/error.h"
+#include "study_processor.h"
+#include "terminal.h"
+
+namespace oncotome::apps {
+namespace {
+
+struct Options {
+  workflow::StudyRequest request;
+  std::vector<std::string> channels;
+  std::vector<std::string> formats;
+  std::string device = "auto";
+};
+
+std::pair<std::string, std::string> channel_and_path(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
+    throw Error(ErrorCode::usage, "--input takes CHANNEL=PATH, such as FLAIR=flair.nii.gz");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void run(Options& options, const Common& common) {
+  workflow::StudyRequest& request = options.request;
+  for (const std::string& text : options.channels) request.input.by_hand.push_back(channel_and_path(text));
+  if (request.input.paths.empty() && request.input.by_hand.empty())
+    throw Error(ErrorCode::usage, "give a study (a folder or files), or each channel with --input CHANNEL=PATH");
+  if (!options.formats.empty()) request.formats = {options.formats.begin(), options.formats.end()};
+  request.formats.erase("json");
+  request.device = engine::parse_device(options.device);
+  nlohmann::json report;
+  {
+    const Terminal terminal(common.quiet);
+    report = workflow::process_study(request, terminal.job());
+  }
+  if (common.json) {
+    std::cout << report.dump(2) << '\n';
+    return;
+  }
+  std::cout << report["finding"].get<std::string>() << '\n';
+  for (const auto& lesion : report["lesions"])
+    std::printf("  lesion %d: %.2f ml, longest axial diameter %.1f mm, longest diameter %.1f mm\n",
+                lesion["id"].get<int>(), lesion["volume_mm3"].get<double>() / 1000,
+                lesion["longest_axial_diameter_mm"].get<double>(), lesion["longest_diameter_mm"].get<double>());
+  if (report.contains("evaluation"))
+    for (const auto& row : report["evaluation"]["dice"])
+      if (!row["dice"].is_null())
+        std::printf("  Dice %.4f  %s\n", row["dice"].get<double>(), row["name"].get<std::string>().c_str());
+  for (const char* kind : {"corrections", "doubts"})
+    for (const auto& text : report[kind]) std::printf("  note: %s\n", text.get<std::string>().c_str());
+  std::printf("Results: %s\n", request.output_folder.c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void add_segment(CLI::App& app, Common& common) {
+  const auto options = std::make_shared<Options>();
+  workflow::StudyRequest& request = options->request;
+  CLI::App* command = app.add_subcommand("segment", "Segment and measure the tumors of one study");
+  command->add_option("INPUT", request.input.paths, "DICOM folders or files (a study); or NIfTI/NRRD volumes");
+  command->add_option("-m,--model", request.model_folder, "Model package: a folder with model.json")->required();
+  command->add_option("-o,--output", request.output_folder, "Folder for the results; appears whole or not at all")
+      ->required();
+  command
+      ->add_option("--input", options->channels,
+                   "CHANNEL=PATH: a channel by hand, such as FLAIR=flair.nii.gz; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--study", request.input.study_uid, "Study Instance UID, when the input holds several studies");
+  command->add_option("--mask", request.mask_file, "Brain mask (NIfTI or NRRD), where zero is not background");
+  command->add_option("--truth", request.truth_file, "Label volume to compare with; adds Dice to the report");
+  command
+      ->add_option("--formats", options->formats,
+                   "Of seg, sr, nrrd, nifti, png, html, json, separated by commas; report.json always comes (default: "
+                   "all but nifti)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"seg", "sr", "nrrd", "nifti", "png", "html", "json"}));
+  command->add_option("-d,--device", options->device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  command->add_option("-t,--threads", request.threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));
+  command->add_option("--seed", request.seed, "Seed of the noise that some models want outside the brain");
+  command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
+  command->add_flag("--json", common.json, "Print report.json's content on stdout");
+  command->callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace oncotome::apps

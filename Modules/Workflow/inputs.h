@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "oncotome/core/job.h"
+#include "oncotome/dicom/scan.h"
+#include "oncotome/engine/model_package.h"
+
+namespace oncotome::workflow {
+
+/// One channel of a model, read.
+struct ChannelInput {
+  std::string name;
+  std::string how;  ///< Why this series is the channel, for the report.
+  std::string description;
+  Volume<float> volume;
+  std::optional<dicom::Series> series;  ///< When it came from DICOM.
+};
+
+struct StudyInputs {
+  std::vector<ChannelInput> channels;  ///< In the package's order.
+  std::vector<std::string> doubts;
+  bool from_dicom = false;  ///< Every channel came from DICOM.
+};
+
+/// What the user asked for.
+struct InputRequest {
+  std::vector<std::string> paths;                            ///< Folders or files to look in.
+  std::vector<std::pair<std::string, std::string>> by_hand;  ///< Channel name and path.
+  std::string study_uid;                                     ///< Of several studies, this one.
+};
+
+/// Finds and reads each channel of the package. DICOM channels must share one study and one frame of reference.
+/// Throws Error{input_*, dicom_*, channel_missing, channel_ambiguous, grid_mismatch, usage, cancelled}.
+StudyInputs read_inputs(const engine::ModelPackage& package, const InputRequest& request, const Job& job);
+
+/// The only image series under the paths, or the one with the UID; else refuses and lists them.
+dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& series_uid);
+
+}  // namespace oncotome::workflow

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report_json.h"
+
+#include <array>
+#include <cstdio>
+
+namespace oncotome::workflow {
+
+using nlohmann::json;
+
+json model_json(const engine::ModelPackage& p) {
+  return {{"name", p.name},       {"title", p.title},   {"version", p.version},          {"sha256", p.weights_sha256},
+          {"license", p.license}, {"origin", p.origin}, {"intended_use", p.intended_use}};
+}
+
+json geometry_json(const Geometry& g) {
+  json direction = json::array();  // row-major, as ITK prints it
+  for (std::size_t row = 0; row < 3; ++row)
+    for (std::size_t a = 0; a < 3; ++a) direction.push_back(g.axis[a][row]);
+  return {{"size", g.size}, {"spacing_mm", g.spacing_mm}, {"origin_mm", g.origin_mm}, {"direction", direction}};
+}
+
+json channel_json(const ChannelInput& channel) {
+  json j{{"name", channel.name}, {"how", channel.how}, {"description", channel.description}};
+  if (channel.series) {
+    j["modality"] = channel.series->modality;
+    j["series_uid"] = channel.series->series_uid;
+    j["instances"] = channel.series->instances.size();
+  }
+  return j;
+}
+
+json labels_json(const LabelVolume& labels, const std::vector<Label>& table) {
+  std::array<std::int64_t, 256> counts{};
+  for (std::uint8_t v : labels.voxels) ++counts[v];
+  json out = json::array();
+  for (const Label& label : table)
+    out.push_back(
+        {{"value", label.value},
+         {"name", label.name},
+         {"code", {{"value", label.type.value}, {"scheme", label.type.scheme}, {"meaning", label.type.meaning}}},
+         {"color", label.color_rgb},
+         {"lesion", label.lesion},
+         {"voxel_count", counts[label.value]},
+         {"volume_mm3", static_cast<double>(counts[label.value]) * labels.geometry.voxel_volume_mm3()}});
+  return out;
+}
+
+json lesion_json(const Lesion& lesion, const std::vector<Label>& table) {
+  json by_label = json::object();
+  for (const Label& label : table) {
+    const auto found = lesion.volume_by_label_mm3.find(label.value);
+    if (found != lesion.volume_by_label_mm3.end()) by_label[label.name] = found->second;
+  }
+  return {{"id", lesion.id},
+          {"tracking_uid", lesion.tracking_uid},
+          {"voxel_count", lesion.voxel_count},
+          {"volume_mm3", lesion.volume_mm3},
+          {"mesh_volume_mm3", lesion.mesh_volume_mm3},
+          {"surface_area_mm2", lesion.surface_area_mm2},
+          {"sphericity", lesion.sphericity},
+          {"longest_diameter_mm", lesion.longest_diameter_mm},
+          {"longest_axial_diameter_mm", lesion.longest_axial_diameter_mm},
+          {"maximum_2d_diameter_slice_mm", lesion.maximum_2d_diameter_slice_mm},
+          {"axial_diameter_ends_mm", lesion.axial_diameter_ends_mm},
+          {"centroid_mm", lesion.centroid_mm},
+          {"first_index", lesion.first_index},
+          {"last_index", lesion.last_index},
+          {"key_slice", lesion.key_slice},
+          {"touches_border", lesion.touches_border},
+          {"volume_by_label_mm3", by_label}};
+}
+
+json definitions_json() {
+  return {{"lesion",
+           "26-connected component of the labels that count as lesion, at least as large as the model package says"},
+          {"volume_mm3", "number of voxels times voxel volume (IBSI YEKZ; PyRadiomics VoxelVolume)"},
+          {"mesh_volume_mm3", "volume inside the marching-cubes surface at 0.5 (IBSI RNU0; PyRadiomics MeshVolume)"},
+          {"surface_area_mm2", "area of that surface (IBSI C0JK; PyRadiomics SurfaceArea)"},
+          {"sphericity", "(36 pi V^2)^(1/3) / A of that surface (IBSI QCFX; PyRadiomics Sphericity)"},
+          {"longest_diameter_mm",
+           "greatest distance between two vertices of that surface (IBSI L0JK; PyRadiomics Maximum3DDiameter)"},
+          {"longest_axial_diameter_mm", "the same within one slice of the image"},
+          {"maximum_2d_diameter_slice_mm",
+           "PyRadiomics Maximum2DDiameterSlice: the same, planes half-way between two slices included"}};
+}
+
+json evaluation_json(const LabelVolume& labels, const LabelVolume& truth, const std::vector<Label>& table) {
+  const double ml = labels.geometry.voxel_volume_mm3() / 1000;
+  json rows = json::array();
+  const auto add = [&](const std::string& name, auto&& belongs) {
+    double a = 0, b = 0, both = 0;
+    for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
+      const bool in_a = belongs(labels.voxels[i]), in_b = belongs(truth.voxels[i]);
+      a += in_a;
+      b += in_b;
+      both += in_a && in_b;
+    }
+    json dice = a + b > 0 ? json(2 * both / (a + b)) : json(nullptr);
+    rows.push_back({{"name", name}, {"dice", dice}, {"predicted_ml", a * ml}, {"truth_ml", b * ml}});
+  };
+  std::array<bool, 256> lesion{};
+  for (const Label& label : table) lesion[label.value] = label.lesion;
+  add("All lesion labels", [&](std::uint8_t v) { return lesion[v]; });
+  for (const Label& label : table) add(label.name, [&](std::uint8_t v) { return v == label.value; });
+  return {{"dice", rows}};
+}
+
+std::string finding_text(const std::vector<Lesion>& lesions) {
+  if (lesions.empty()) return "No lesion was found";
+  double volume = 0;
+  for (const Lesion& lesion : lesions) volume += lesion.volume_mm3;
+  char text[96];
+  std::snprintf(text, sizeof text, "%zu %s, %.1f ml in all", lesions.size(), lesions.size() == 1 ? "lesion" : "lesions",
+                volume / 1000);
+  return text;
+}
+
+}  // namespace oncotome::workflow

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "inputs.h"
+#include "oncotome/core/lesion.h"
+#include "oncotome/engine/model_package.h"
+
+namespace oncotome::workflow {
+
+/// The parts of report.json (schema oncotome.report/1) that describe a package, its inputs, a grid, labels and lesions.
+nlohmann::json model_json(const engine::ModelPackage& package);
+nlohmann::json geometry_json(const Geometry& geometry);
+nlohmann::json channel_json(const ChannelInput& channel);
+nlohmann::json labels_json(const LabelVolume& labels, const std::vector<Label>& table);
+nlohmann::json lesion_json(const Lesion& lesion, const std::vector<Label>& table);
+/// How each number is defined.
+nlohmann::json definitions_json();
+/// Dice of each label and of all lesion labels together, where the truth has the same values.
+nlohmann::json evaluation_json(const LabelVolume& labels, const LabelVolume& truth, const std::vector<Label>& table);
+/// "2 lesions, 31.4 ml in all".
+std::string finding_text(const std::vector<Lesion>& lesions);
+
+}  // namespace oncotome::workflow

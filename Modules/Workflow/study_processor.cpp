@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "study_processor.h"
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+
+#include "html_report.h"
+#include "itkCommand.h"
+#include "itkLesionMeasurementFilter.h"
+#include "itkOncotomeBridge.h"
+#include "itkTumorSegmentationImageFilter.h"
+#include "oncotome/core/atomic_directory.h"
+#include "oncotome/core/digest.h"
+#include "oncotome/dicom/segmentation.h"
+#include "oncotome/render/pictures.h"
+#include "report_json.h"
+#include "seg_nrrd.h"
+#include "volume_io.h"
+
+namespace oncotome::workflow {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::ModelPackage;
+using nlohmann::json;
+
+using LabelImage = itk::Image<std::uint8_t, 3>;
+using SegmentationFilter = itk::TumorSegmentationImageFilter<itk::Image<float, 3>, LabelImage>;
+
+constexpr std::size_t kMostPictures = 24;
+
+// SOURCE_DATE_EPOCH, where it is set, makes a run repeat byte for byte (reproducible-builds.org).
+std::time_t job_time() {
+  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+  return epoch != nullptr ? static_cast<std::time_t>(std::atoll(epoch)) : std::time(nullptr);
+}
+
+std::string formatted(std::time_t time, const char* format) {
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[64];
+  std::strftime(text, sizeof text, format, &parts);
+  return text;
+}
+
+double peak_memory_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+class Timings {
+ public:
+  void lap(const std::string& stage) {
+    const auto now = std::chrono::steady_clock::now();
+    add(stage, std::chrono::duration<double, std::milli>(now - last_).count());
+    last_ = now;
+  }
+  void add(const std::string& stage, double ms) { rows_.emplace_back(stage, ms); }
+  void skip() { last_ = std::chrono::steady_clock::now(); }
+
+  json to_json() const {
+    double total = 0;
+    for (const auto& row : rows_) total += row.second;
+    json out = json::array();
+    for (const auto& [stage, ms] : rows_) out.push_back({{"stage", stage}, {"ms", ms}, {"share", ms / total}});
+    return out;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::vector<std::pair<std::string, double>> rows_;
+};
+
+LabelVolume read_labels(const std::string& path) {
+  const Volume<float> volume = read_volume_file(path);
+  LabelVolume labels(volume.geometry);
+  for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
+    const float rounded = std::round(volume.voxels[i]);
+    if (!(rounded >= 0 && rounded <= 255))
+      throw Error(ErrorCode::input_unsupported,
+                  "'" + fs::path(path).filename().string() + "' is no label volume: it holds values outside 0 to 255");
+    labels.voxels[i] = static_cast<std::uint8_t>(rounded);
+  }
+  return labels;
+}
+
+/// One study on its way through: what is known so far, and the folder that it goes to.
+class Processor {
+ public:
+  Processor(const StudyRequest& request, const Job& job)
+      : request_(request), job_(job), package_(engine::read_model_package(request.model_folder)), time_(job_time()) {}
+
+  json run() {
+    AtomicDirectory folder(request_.output_folder, request_.replace);
+    folder_ = folder.path();
+    inputs_ = read_inputs(package_, request_.input, job_);
+    if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file);
+    timings_.lap("read");
+    segment();
+    measure();
+    describe();
+    if (wants("nrrd")) {
+      write_volume_file(file("segmentation.seg.nrrd"), labels_,
+                        slicer_segmentation_fields(labels_, package_.labels, package_.region));
+      timings_.lap("write NRRD");
+    }
+    if (wants("nifti")) write_volume_file(file("segmentation.nii.gz"), labels_);
+    write_dicom();
+    if (wants("png")) draw();
+    finish();
+    job_.check();
+    folder.commit();
+    return report_;
+  }
+
+ private:
+  bool wants(const char* format) const { return request_.formats.count(format) > 0; }
+
+  std::string file(const std::string& name) {
+    report_["files"].push_back(name);
+    return (folder_ / name).string();
+  }
+
+  const ChannelInput& reference() const { return inputs_.channels[package_.reference_channel]; }
+
+  void segment() {
+    job_.report("load model", 0.0);
+    const auto model = engine::Model::load(request_.model_folder, request_.device, request_.threads);
+    backend_ = model->backend().name();
+    device_ = model->backend().device();
+    timings_.lap("load model");
+
+    const auto filter = SegmentationFilter::New();
+    filter->SetModel(model);
+    filter->SetSeed(request_.seed);
+    for (unsigned int i = 0; i < inputs_.channels.size(); ++i)
+      filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs_.channels[i].volume));
+    if (!mask_.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask_));
+    const auto watch = itk::CStyleCommand::New();
+    watch->SetClientData(const_cast<Job*>(&job_));
+    watch->SetCallback([](itk::Object* caller, const itk::EventObject&, void* job) {
+      auto* process = static_cast<itk::ProcessObject*>(caller);
+      try {
+        static_cast<const Job*>(job)->report("segment", process->GetProgress());
+      } catch (const Error&) {
+        process->AbortGenerateDataOn();
+      }
+    });
+    filter->AddObserver(itk::ProgressEvent(), watch);
+    filter->Update();
+    labels_ = itk::OncotomeBridge::VolumeOf<std::uint8_t>(filter->GetOutput());
+    labels_.geometry = reference().volume.geometry;
+    for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
+    timings_.skip();
+    for (const auto& [step, note] : filter->GetSegmentation().steps)
+      report_["preparation"].push_back({{"step", step}, {"note", note}});
+    report_["corrections"] = filter->GetSegmentation().corrections;
+  }
+
+  void measure() {
+    job_.report("measure", 0.0);
+    const auto filter = itk::LesionMeasurementFilter<LabelImage>::New();
+    filter->SetInput(itk::OncotomeBridge::ViewOf(labels_));
+    filter->SetLabels(package_.labels);
+    filter->SetMinimumVolume(package_.lesion_min_volume_mm3);
+    filter->Update();
+    lesions_ = filter->GetLesions();
+    lesion_ids_ = itk::OncotomeBridge::VolumeOf<std::uint16_t>(filter->GetOutput());
+    lesion_ids_.geometry = labels_.geometry;
+    labels_digest_ = sha256_hex({reinterpret_cast<const char*>(labels_.voxels.data()), labels_.voxels.size()});
+    const std::string source = reference().series ? reference().series->series_uid : labels_digest_;
+    for (Lesion& lesion : lesions_)
+      lesion.tracking_uid = make_uid("lesion " + std::to_string(lesion.id) + " of " + source + " by " +
+                                     package_.weights_sha256 + " labels " + labels_digest_);
+    timings_.lap("measure");
+  }
+
+  void describe() {
+    report_["schema"] = "oncotome.report/1";
+    report_["software"] = {{"name", "Oncotome"}, {"version", ONCOTOME_VERSION}};
+    report_["model"] = model_json(package_);
+    json& input = report_["input"];
+    input["kind"] = inputs_.from_dicom ? "dicom" : "files";
+    if (reference().series) {
+      input["study_uid"] = reference().series->study_uid;
+      input["frame_of_reference_uid"] = reference().series->frame_of_reference_uid;
+    }
+    input["mask"] = !mask_.voxels.empty();
+    for (const ChannelInput& channel : inputs_.channels) input["channels"].push_back(channel_json(channel));
+    input["geometry"] = geometry_json(labels_.geometry);
+    report_["doubts"] = inputs_.doubts;
+    report_["labels"] = labels_json(labels_, package_.labels);
+    report_["lesions"] = json::array();
+    for (const Lesion& lesion : lesions_) {
+      report_["lesions"].push_back(lesion_json(lesion, package_.labels));
+      if (lesion.touches_border)
+        report_["doubts"].push_back("lesion " + std::to_string(lesion.id) +
+                                    " touches the border of the volume: its volume is a lower bound");
+    }
+    report_["finding"] = finding_text(lesions_);
+    report_["definitions"] = definitions_json();
+    if (!request_.truth_file.empty()) {
+      LabelVolume truth = read_labels(request_.truth_file);
+      if (!same_grid(truth.geometry, labels_.geometry)) truth = engine::resample_nearest(truth, labels_.geometry);
+      report_["evaluation"] = evaluation_json(labels_, truth, package_.labels);
+    }
+    timings_.lap("describe");
+  }
+
+  void write_dicom() {
+    if (!wants("seg") && !wants("sr")) return;
+    if (!reference().series) {
+      report_["doubts"].push_back("no DICOM SEG or SR was written: the input is not DICOM");
+      return;
+    }
+    job_.report("write DICOM", 0.0);
+    dicom::ResultContext context;
+    context.sources.push_back(&*reference().series);
+    for (const ChannelInput& channel : inputs_.channels)
+      if (&channel != &reference() && channel.series) context.sources.push_back(&*channel.series);
+    context.provenance.version = ONCOTOME_VERSION;
+    context.provenance.model_name = package_.name;
+    context.provenance.model_version = package_.version;
+    context.provenance.model_sha256 = package_.weights_sha256;
+    context.provenance.content_date = formatted(time_, "%Y%m%d");
+    context.provenance.content_time = formatted(time_, "%H%M%S");
+    // The same UID must mean the same bytes, so whatever decides the bytes is named here.
+    context.provenance.parameters = "seed " + std::to_string(request_.seed) + "; labels " +
+                                    labels_digest_.substr(0, 16) + "; " + formatted(time_, "%Y-%m-%dT%H:%M:%SZ");
+    context.task = package_.title;
+    context.region = package_.region;
+    context.labels = package_.labels;
+    context.label_volume = &labels_;
+    context.lesions = lesions_;
+    context.lesion_volume = &lesion_ids_;
+    const std::string path = file("segmentation.dcm");
+    const dicom::SegmentationReceipt receipt = dicom::write_segmentation(path, context);
+    for (std::size_t i = 0; i < lesions_.size(); ++i)
+      report_["lesions"][i]["segment_number"] = receipt.segment_of_lesion.at(lesions_[i].id);
+    timings_.lap("write SEG");
+    if (wants("sr")) {
+      dicom::write_report(file("report.dcm"), context, path, receipt);
+      timings_.lap("write SR");
+    }
+  }
+
+  void draw() {
+    job_.report("draw", 0.0);
+    fs::create_directory(folder_ / "images");
+    const ChannelInput& shown = inputs_.channels[package_.display_channel];
+    Volume<float> image;
+    const bool same = same_grid(shown.volume.geometry, labels_.geometry);
+    if (!same) image = engine::resample_linear({shown.volume.geometry, shown.volume.voxels.data()}, labels_.geometry);
+    render::Scene scene;
+    scene.image = same ? &shown.volume : &image;
+    scene.labels = &labels_;
+    scene.lesion_ids = &lesion_ids_;
+    scene.label_table = package_.labels;
+    scene.lesions = lesions_;
+    scene.modality = package_.modality;
+    for (std::size_t i = 0; i < std::min(kMostPictures, lesions_.size()); ++i) {
+      char name[48];
+      std::snprintf(name, sizeof name, "images/lesion-%03u.png", static_cast<unsigned>(lesions_[i].id));
+      render::write_key_slice(file(name), scene, lesions_[i]);
+      report_["lesions"][i]["picture"] = name;
+      job_.check();
+    }
+    render::write_overview(file("images/overview.png"), scene);
+    report_["pictures"]["overview"] = "images/overview.png";
+    timings_.lap("draw slices");
+    std::string why_not;
+    if (render::write_surface_view((folder_ / "images/surface.png").string(), scene, why_not)) {
+      report_["files"].push_back("images/surface.png");
+      report_["pictures"]["surface"] = "images/surface.png";
+    } else {
+      report_["doubts"].push_back("no 3-D view was drawn: " + why_not);
+    }
+    timings_.lap("draw surfaces");
+  }
+
+  void finish() {
+    json& run = report_["run"];
+    run = {{"device", device_},
+           {"backend", backend_},
+           {"precision", "f32"},
+           {"threads", request_.threads > 0 ? request_.threads : engine::available_cores()},
+           {"seed", request_.seed},
+           {"started", formatted(time_, "%Y-%m-%dT%H:%M:%SZ")},
+           {"peak_memory_mib", peak_memory_mib()},
+           {"timings_ms", timings_.to_json()}};
+    const std::string path = file("report.json");
+    if (wants("html")) {
+      const std::string html = file("report.html");
+      write_text(html, html_report(report_, folder_));
+    }
+    write_text(path, report_.dump(2) + "\n");
+  }
+
+  static void write_text(const std::string& path, const std::string& text) {
+    std::ofstream out(path, std::ios::binary);
+    out << text;
+    out.close();
+    if (!out) throw Error(ErrorCode::output_unwritable, "cannot write the report: check the free space");
+  }
+
+  const StudyRequest& request_;
+  const Job& job_;
+  const ModelPackage package_;
+  const std::time_t time_;
+  fs::path folder_;
+  StudyInputs inputs_;
+  LabelVolume mask_, labels_;
+  std::vector<Lesion> lesions_;
+  LesionVolume lesion_ids_;
+  std::string labels_digest_, backend_, device_;
+  Timings timings_;
+  json report_ = {{"files", json::array()},
+                  {"preparation", json::array()},
+                  {"corrections", json::array()},
+                  {"doubts", json::array()},
+                  {"pictures", json::object()}};
+};
+
+}  // namespace
+
+json process_study(const StudyRequest& request, const Job& job) {
+  try {
+    return Processor(request, job).run();
+  } catch (const itk::ProcessAborted&) {
+    throw Error(ErrorCode::cancelled, "cancelled");
+  } catch (const itk::OncotomeException& e) {
+    throw Error(e.GetError());
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+  }
+}
+
+}  // namespace oncotome::workflow
