@@ -166,9 +166,9 @@ std::string composition(const json& report, const json& lesion) {
     if (!volume.is_number() || volume.get<double>() <= 0) continue;
     const std::string color = color_of(report, name);
     const std::string percent = fixed(volume, 1, 100 / total);
-    bar += "<span style=\"width:" + percent + "%;background:" + color + "\"></span>";
-    text += "<span class=part>" + swatch(color) + escaped(name) + " " + ml(volume) + " ml (" +
-            fixed(volume, 0, 100 / total) + "%)</span> ";
+    bar.append("<span style=\"width:").append(percent).append("%;background:").append(color).append("\"></span>");
+    text.append("<span class=part>").append(swatch(color)).append(escaped(name)).append(" ").append(ml(volume));
+    text.append(" ml (").append(fixed(volume, 0, 100 / total)).append("%)</span> ");
   }
   return "<div class=bar>" + bar + "</div>" + text;
 }

@@ -20,10 +20,12 @@ Legend::Legend(const Scene& scene, const std::vector<std::size_t>& labels, int w
 
 void Legend::paint(Canvas& canvas, int left, int top) const {
   const int swatch = text_size_ * 3 / 4;
+  const int gap = text_size_ / 2;
+  const int half_row = row_height() / 2;
   for (const Entry& e : entries_) {
-    const int middle = top + e.row * row_height() + row_height() / 2;
+    const int middle = top + e.row * row_height() + half_row;
     canvas.fill(left + e.x, middle - swatch / 2, swatch, swatch, e.color);
-    canvas.text(left + e.x + swatch + text_size_ / 2, middle, e.name, text_size_, {235, 238, 242});
+    canvas.text(left + e.x + swatch + gap, middle, e.name, text_size_, {235, 238, 242});
   }
 }
 

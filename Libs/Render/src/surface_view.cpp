@@ -162,7 +162,7 @@ bool write_surface_view(const std::string& path, const Scene& scene, std::string
   window->Render();
   vtkNew<vtkUnsignedCharArray> rgb;
   window->GetPixelData(0, 0, 2 * kSide * kOversampling - 1, kSide * kOversampling - 1, 0, rgb);
-  if (rgb->GetNumberOfValues() != vtkIdType{2} * kSide * kOversampling * kSide * kOversampling * 3) {
+  if (display.lost() || rgb->GetNumberOfValues() != vtkIdType{2} * kSide * kOversampling * kSide * kOversampling * 3) {
     why_not = "the picture could not be read back";
     return false;
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtual_display.h"
 
-#include <X11/Xlib.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -59,9 +58,15 @@ std::string read_number(int fd) {
   return text;
 }
 
+// Xlib prints and ends the process when its server fails or goes away, unless all three handlers are replaced.
+int ignore_io_error(Display*) { return 0; }
+int ignore_error(Display*, XErrorEvent*) { return 0; }
+void note_loss(Display*, void* lost) { *static_cast<bool*>(lost) = true; }
+
 }  // namespace
 
-VirtualDisplay::VirtualDisplay() {
+VirtualDisplay::VirtualDisplay()
+    : io_handler_before_(XSetIOErrorHandler(ignore_io_error)), handler_before_(XSetErrorHandler(ignore_error)) {
   const char* given = std::getenv("DISPLAY");
   // A forwarded display seldom has the OpenGL that VTK needs.
   if (given && given[0] == ':' && connect(given)) return;
@@ -77,7 +82,9 @@ VirtualDisplay::VirtualDisplay() {
 }
 
 VirtualDisplay::~VirtualDisplay() {
-  if (connection_) XCloseDisplay(static_cast<Display*>(connection_));
+  if (connection_) XCloseDisplay(connection_);
+  XSetErrorHandler(handler_before_);
+  XSetIOErrorHandler(io_handler_before_);
   stop_server();
 }
 
@@ -91,9 +98,7 @@ bool VirtualDisplay::connect(const char* name) {
     XCloseDisplay(display);
     return false;
   }
-  // Xlib ends the process when the server goes away, unless told otherwise.
-  XSetIOErrorExitHandler(
-      display, [](Display*, void*) {}, nullptr);
+  XSetIOErrorExitHandler(display, note_loss, &lost_);
   connection_ = display;
   return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <X11/Xlib.h>
 #include <sys/types.h>
 
 #include <string>
@@ -16,8 +17,10 @@ class VirtualDisplay {
   VirtualDisplay(const VirtualDisplay&) = delete;
   VirtualDisplay& operator=(const VirtualDisplay&) = delete;
 
-  /// Xlib's Display*, owned by this object; null when none can be had.
-  void* connection() const noexcept { return connection_; }
+  /// Owned by this object; null when none can be had.
+  Display* connection() const noexcept { return connection_; }
+  /// True once the server has gone away: what was drawn since is worthless.
+  bool lost() const noexcept { return lost_; }
   /// Process id of our own Xvfb; -1 when there is none.
   pid_t server() const noexcept { return server_; }
   const std::string& why_not() const noexcept { return why_not_; }
@@ -29,8 +32,11 @@ class VirtualDisplay {
   /// Its exit status, as from waitpid.
   int stop_server() noexcept;
 
-  void* connection_ = nullptr;
+  XIOErrorHandler io_handler_before_;
+  XErrorHandler handler_before_;
+  Display* connection_ = nullptr;
   pid_t server_ = -1;
+  bool lost_ = false;
   std::string why_not_;
 };
 
