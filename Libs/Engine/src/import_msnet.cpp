@@ -15,7 +15,6 @@ namespace oncotome::engine {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 // Network name, such as "core.sagittal", to its file.
 std::map<std::string, fs::path> find_networks(const fs::path& path) {
@@ -34,75 +33,61 @@ std::map<std::string, fs::path> find_networks(const fs::path& path) {
   return found;
 }
 
-json code(const char* value, const char* scheme, const char* meaning) {
-  return {{"value", value}, {"scheme", scheme}, {"meaning", meaning}};
-}
-
-json label(int value, const char* name, const json& type, const json& color) {
-  return {
-      {"value", value}, {"name", name},   {"category", code("49755003", "SCT", "Morphologically Altered Structure")},
-      {"type", type},   {"color", color}, {"lesion", true}};
-}
-
-json describe(const std::string& sha256) {
-  const json short_echo = {0, 30}, short_repetition = {0, 3000};
-  return {{"schema", "oncotome.model/1"},
-          {"name", "brats17-msnet"},
-          {"title", "Glioma on FLAIR, T1, T1ce and T2 (BraTS 2017)"},
-          {"version", "1.0.0"},
-          {"intended_use",
-           "Research: outlines gliomas on skull-stripped, co-registered brain MR of adults, as in BraTS 2017. Not a "
-           "medical "
-           "device; every result needs a reader's check."},
-          {"license", "BSD-3-Clause"},
-          {"origin",
-           "github.com/taigw/brats17 at d44297e3, model17, (c) 2017-2018 University College London; Wang et al., "
-           "arXiv:1709.00382"},
-          {"weights", {{"file", "weights.safetensors"}, {"sha256", sha256}}},
-          {"input",
-           {{"modality", "MR"},
-            {"region", code("12738006", "SCT", "Brain")},
-            {"reference_channel", "T1ce"},
-        {"display_channel", "FLAIR"},
-            {"channels",
-             {{{"name", "FLAIR"},
-               {"aliases", {"FLA"}},
-               {"find",
-                {{{"description", "flair|dark.?fluid|(^|[^a-z])fla([^a-z]|$)"}, {"not_description", "t1"}},
-                 {{"inversion_time_ms", {1500, 3500}}, {"echo_time_ms", {60, 1000}}}}}},
-              {{"name", "T1"},
-               {"find",
-                {{{"description", "t1"},
-                  {"not_description", "flair|t1.?(ce|gd|gad|c([^a-z]|$))|post|contrast|gado|\\+c|c\\+"},
-                  {"contrast", false}},
-                 {{"echo_time_ms", short_echo}, {"repetition_time_ms", short_repetition}, {"contrast", false}}}}},
-              {{"name", "T1ce"},
-               {"aliases", {"T1c", "T1Gd"}},
-               {"find",
-                {{{"description",
-                   "t1.?(ce|gd|gad|c([^a-z]|$))|t1.*(post|contrast|gado|\\+c|c\\+)|(post|contrast|gado).*t1"}},
-                 {{"description", "t1"}, {"contrast", true}},
-                 {{"echo_time_ms", short_echo}, {"repetition_time_ms", short_repetition}, {"contrast", true}}}}},
-              {{"name", "T2"},
-               {"find",
-                {{{"description", "t2"}, {"not_description", "flair|t2.?(\\*|star)|dark.?fluid"}},
-                 {{"echo_time_ms", {70, 300}},
-                  {"repetition_time_ms", {2000, 15000}},
-                  {"inversion_time_ms", nullptr}}}}}}}}},
-          {"preparation",
-           {{{"step", "orient"}, {"axes", "LPS"}},
-            {{"step", "resample"}, {"spacing_mm", {1, 1, 1}}},
-            {{"step", "foreground"}, {"channel", "FLAIR"}, {"volume_ml", {300, 2200}}},
-            {{"step", "crop"}, {"margin_voxels", 5}},
-            {{"step", "normalize"}, {"method", "zscore"}, {"over", "channel"}},
-            {{"step", "background"}, {"fill", "noise"}}}},
-          {"network", {{"architecture", "msnet_cascade"}}},
-          {"labels",
-           {label(1, "Necrotic or non-enhancing core", code("6574001", "SCT", "Necrosis"), {216, 191, 216}),
-            label(2, "Edema", code("79654002", "SCT", "Edema"), {140, 224, 228}),
-            label(4, "Enhancing tumor", code("C113842", "NCIt", "Enhancing Lesion"), {230, 80, 60})}},
-          {"lesion", {{"min_volume_mm3", 50}}}};
-}
+// The package's description; only the checksum is filled in.
+constexpr const char* kDescription = R"json({
+  "schema": "oncotome.model/1",
+  "name": "brats17-msnet",
+  "title": "Glioma on FLAIR, T1, T1ce and T2 (BraTS 2017)",
+  "version": "1.0.0",
+  "intended_use": "Research: outlines gliomas on skull-stripped, co-registered brain MR of adults, as in BraTS 2017. Not a medical device; every result needs a reader's check.",
+  "license": "BSD-3-Clause",
+  "origin": "github.com/taigw/brats17 at d44297e3, model17, (c) 2017-2018 University College London; Wang et al., arXiv:1709.00382",
+  "weights": {"file": "weights.safetensors", "sha256": ""},
+  "input": {
+    "modality": "MR",
+    "region": {"value": "12738006", "scheme": "SCT", "meaning": "Brain"},
+    "reference_channel": "T1ce",
+    "display_channel": "FLAIR",
+    "channels": [
+      {"name": "FLAIR", "aliases": ["FLA"], "find": [
+         {"description": "flair|dark.?fluid|tirm|(^|[^a-z])fla([^a-z]|$)", "not_description": "t1"},
+         {"inversion_time_ms": [1500, 3500], "echo_time_ms": [60, 1000], "not_description": "t1"}]},
+      {"name": "T1", "find": [
+         {"description": "t1.*((^|[^a-z])pre([^a-z]|$)|pre.?(contrast|gad)|without|w/o|non.?contrast)|((^|[^a-z])pre([^a-z]|$)|pre.?(contrast|gad)|without|w/o|non.?contrast).*t1"},
+         {"description": "t1", "not_description": "t1.?(ce|c)([^a-z]|$)|t1.*(post|contrast|gad|gd|\\+ ?c|c\\+)|(post|contrast|gad).*t1", "contrast": false},
+         {"echo_time_ms": [0, 30], "repetition_time_ms": [0, 3000], "contrast": false, "not_description": "t1.?(ce|c)([^a-z]|$)|t1.*(post|contrast|gad|gd|\\+ ?c|c\\+)|(post|contrast|gad).*t1|t2|flair|dark.?fluid|tirm"}]},
+      {"name": "T1ce", "aliases": ["T1c", "T1Gd"], "find": [
+         {"description": "t1.?(ce|c)([^a-z]|$)|t1.*(post|contrast|gad|gd|\\+ ?c|c\\+)|(post|contrast|gad).*t1", "not_description": "(^|[^a-z])pre([^a-z]|$)|pre.?(contrast|gad)|without|w/o|non.?contrast"},
+         {"description": "t1", "contrast": true, "not_description": "(^|[^a-z])pre([^a-z]|$)|pre.?(contrast|gad)|without|w/o|non.?contrast"},
+         {"echo_time_ms": [0, 30], "repetition_time_ms": [0, 3000], "contrast": true, "not_description": "(^|[^a-z])pre([^a-z]|$)|pre.?(contrast|gad)|without|w/o|non.?contrast|t2|flair|dark.?fluid|tirm"}]},
+      {"name": "T2", "find": [
+         {"description": "t2", "not_description": "flair|dark.?fluid|tirm|t2.?(\\*|star)"},
+         {"echo_time_ms": [70, 300], "repetition_time_ms": [2000, 15000], "inversion_time_ms": null, "not_description": "t1|flair|dark.?fluid|tirm"}]}
+    ]
+  },
+  "preparation": [
+    {"step": "orient", "axes": "LPS"},
+    {"step": "resample", "spacing_mm": [1, 1, 1]},
+    {"step": "foreground", "channel": "FLAIR", "volume_ml": [300, 2200]},
+    {"step": "crop", "margin_voxels": 5},
+    {"step": "normalize", "method": "zscore", "over": "channel"},
+    {"step": "background", "fill": "noise"}
+  ],
+  "network": {"architecture": "msnet_cascade"},
+  "labels": [
+    {"value": 1, "name": "Necrotic or non-enhancing core", "color": [216, 191, 216], "lesion": true,
+     "category": {"value": "49755003", "scheme": "SCT", "meaning": "Morphologically Altered Structure"},
+     "type": {"value": "6574001", "scheme": "SCT", "meaning": "Necrosis"}},
+    {"value": 2, "name": "Edema", "color": [140, 224, 228], "lesion": true,
+     "category": {"value": "49755003", "scheme": "SCT", "meaning": "Morphologically Altered Structure"},
+     "type": {"value": "79654002", "scheme": "SCT", "meaning": "Edema"}},
+    {"value": 4, "name": "Enhancing tumor", "color": [230, 80, 60], "lesion": true,
+     "category": {"value": "49755003", "scheme": "SCT", "meaning": "Morphologically Altered Structure"},
+     "type": {"value": "C113842", "scheme": "NCIt", "meaning": "Enhancing Lesion"}}
+  ],
+  "regions": [{"name": "Whole tumor", "labels": [1, 2, 4]}, {"name": "Tumor core", "labels": [1, 4]}],
+  "lesion": {"min_volume_mm3": 50}
+})json";
 
 }  // namespace
 
@@ -133,8 +118,10 @@ std::string import_model(const std::string& path, const std::string& output, con
   const std::string weights_path = (folder.path() / "weights.safetensors").string();
   write_safetensors(weights_path, package,
                     {{"source", "github.com/taigw/brats17 model17"}, {"license", "BSD-3-Clause"}});
+  auto description = nlohmann::ordered_json::parse(kDescription);
+  description["weights"]["sha256"] = sha256_hex_of_file(weights_path);
   std::ofstream model(folder.path() / "model.json");
-  model << describe(sha256_hex_of_file(weights_path)).dump(2) << '\n';
+  model << description.dump(2) << '\n';
   model.close();
   if (!model) throw Error(ErrorCode::output_unwritable, "cannot write model.json: check the free space");
   if (fs::exists(fs::path(path) / "LICENSE.txt"))

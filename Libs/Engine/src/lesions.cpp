@@ -14,7 +14,6 @@ struct Sums {
   std::array<double, 3> index_sum{};
   Index3 first{INT64_MAX, INT64_MAX, INT64_MAX}, last{-1, -1, -1};
   std::map<std::uint8_t, std::int64_t> by_label;
-  std::map<std::int64_t, std::int64_t> by_slice;
 };
 
 Lesion describe(const Sums& s, const Geometry& g) {
@@ -25,9 +24,6 @@ Lesion describe(const Sums& s, const Geometry& g) {
   lesion.centroid_mm = g.position_mm({s.index_sum[0] / n, s.index_sum[1] / n, s.index_sum[2] / n});
   lesion.first_index = s.first;
   lesion.last_index = s.last;
-  lesion.key_slice = std::max_element(s.by_slice.begin(), s.by_slice.end(), [](const auto& a, const auto& b) {
-                       return a.second < b.second;
-                     })->first;
   for (std::size_t a = 0; a < 3; ++a)
     lesion.touches_border = lesion.touches_border || s.first[a] == 0 || s.last[a] == g.size[a] - 1;
   for (const auto& [label, count] : s.by_label)
@@ -55,7 +51,6 @@ LesionSet find_lesions(const LabelVolume& labels, const std::vector<Label>& tabl
         const Index3 at{x, y, z};
         ++s.count;
         ++s.by_label[labels.voxels[voxel]];
-        ++s.by_slice[z];
         for (std::size_t a = 0; a < 3; ++a) {
           s.index_sum[a] += static_cast<double>(at[a]);
           s.first[a] = std::min(s.first[a], at[a]);

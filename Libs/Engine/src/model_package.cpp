@@ -188,6 +188,8 @@ ModelPackage parse(const json& j, const std::string& folder) {
                 "model.json asks for the network '" + architecture + "', which is not known");
   }
   p.labels = read_labels(j.at("labels"));
+  for (const json& region : j.value("regions", json::array()))
+    p.regions.push_back({region.at("name").get<std::string>(), region.at("labels").get<std::vector<std::uint8_t>>()});
   p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
   return p;
 }

@@ -179,6 +179,7 @@ void measure_surface(const LesionVolume& ids, Lesion& lesion) {
     lesion.maximum_2d_diameter_slice_mm = std::max(lesion.maximum_2d_diameter_slice_mm, length);
     if (z % 2 != 0 || length <= lesion.longest_axial_diameter_mm) continue;
     lesion.longest_axial_diameter_mm = length;
+    lesion.key_slice = z / 2;
     for (std::size_t e = 0; e < 2; ++e)
       lesion.axial_diameter_ends_mm[e] =
           g.position_mm({0.5 * static_cast<double>(ends[e][0]), 0.5 * static_cast<double>(ends[e][1]),

@@ -72,6 +72,12 @@ struct MsnetCascadeInference {
   std::int64_t box_margin = 5;
 };
 
+/// A union of labels that has a name of its own, such as the tumor core; Dice is told for it.
+struct Region {
+  std::string name;
+  std::vector<std::uint8_t> labels;
+};
+
 /// A model package: a folder with model.json (schema oncotome.model/1) and a safetensors file. Immutable once loaded.
 struct ModelPackage {
   std::string folder;
@@ -80,11 +86,12 @@ struct ModelPackage {
   std::string modality;
   Code region;
   std::size_t reference_channel = 0;  ///< Results lie on its grid.
-  std::size_t display_channel = 0;  ///< Pictures show it.
+  std::size_t display_channel = 0;    ///< Pictures show it.
   std::vector<ChannelSpec> channels;
   Preparation preparation;
   std::variant<UNetInference, MsnetCascadeInference> inference;
   std::vector<Label> labels;
+  std::vector<Region> regions;
   double lesion_min_volume_mm3 = 0;
 
   /// Position of the channel with this name or alias; throws Error{usage} that lists the names.

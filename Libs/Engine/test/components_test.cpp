@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/engine/components.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace oncotome::engine;
+using oncotome::Index3;
+
+std::size_t at(const Index3& size, std::int64_t x, std::int64_t y, std::int64_t z) {
+  return static_cast<std::size_t>(x + size[0] * (y + size[1] * z));
+}
+
+TEST(Components, Two_voxels_are_one_component_only_under_a_connectivity_by_which_they_touch) {
+  const Index3 size{4, 4, 4};
+  const struct {
+    Index3 other;
+    std::size_t faces, edges, corners;
+  } cases[] = {{{2, 1, 1}, 1, 1, 1}, {{2, 2, 1}, 2, 1, 1}, {{2, 2, 2}, 2, 2, 1}, {{3, 1, 1}, 2, 2, 2}};
+  for (const auto& c : cases) {
+    Mask mask(64, 0);
+    mask[at(size, 1, 1, 1)] = mask[at(size, c.other[0], c.other[1], c.other[2])] = 1;
+    EXPECT_EQ(connected_components(mask, size, Connectivity::faces6).voxel_counts.size(), c.faces);
+    EXPECT_EQ(connected_components(mask, size, Connectivity::edges18).voxel_counts.size(), c.edges);
+    EXPECT_EQ(connected_components(mask, size, Connectivity::corners26).voxel_counts.size(), c.corners);
+  }
+}
+
+TEST(Components, A_component_does_not_leap_from_the_end_of_one_row_to_the_next) {
+  const Index3 size{3, 2, 1};
+  Mask mask(6, 0);
+  mask[2] = mask[3] = 1;  // (2,0) and (0,1)
+  EXPECT_EQ(connected_components(mask, size, Connectivity::corners26).voxel_counts, (std::vector<std::int64_t>{1, 1}));
+}
+
+TEST(Closing, A_gap_of_one_voxel_is_filled_and_a_mask_at_the_border_is_eaten_as_scipy_does) {
+  const Index3 size{7, 3, 3};
+  Mask mask(63, 0);
+  for (std::int64_t z = 0; z < 3; ++z)
+    for (std::int64_t y = 0; y < 3; ++y) mask[at(size, 2, y, z)] = mask[at(size, 4, y, z)] = 1;
+  const Mask closed = closing(mask, size, Connectivity::edges18);
+  // scipy.ndimage.binary_closing(mask, generate_binary_structure(3, 2)) leaves these three voxels.
+  for (std::int64_t z = 0; z < 3; ++z)
+    for (std::int64_t y = 0; y < 3; ++y)
+      for (std::int64_t x = 0; x < 7; ++x)
+        EXPECT_EQ(closed[at(size, x, y, z)], y == 1 && z == 1 && x >= 2 && x <= 4) << x << ' ' << y << ' ' << z;
+}
+
+TEST(BoundingBox, The_margin_is_clipped_at_the_volume_and_an_empty_mask_has_none) {
+  const Index3 size{9, 9, 9};
+  Mask mask(729, 0);
+  Index3 first, last;
+  EXPECT_FALSE(bounding_box(mask, size, 1, first, last));
+  mask[at(size, 1, 4, 8)] = 1;
+  ASSERT_TRUE(bounding_box(mask, size, 2, first, last));
+  EXPECT_EQ(first, (Index3{0, 2, 6}));
+  EXPECT_EQ(last, (Index3{3, 6, 8}));
+}
+
+}  // namespace

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/engine/model_package.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "oncotome/core/digest.h"
+#include "oncotome/core/error.h"
+#include "oncotome/engine/safetensors.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace oncotome;
+using namespace oncotome::engine;
+using nlohmann::json;
+
+class ModelPackageTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("package-" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+    model_ = json::parse(std::ifstream(ONCOTOME_MODELS "/demo-brain-phantom/model.json"));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  ModelPackage read() {
+    std::ofstream(folder_ / "model.json") << model_.dump();
+    return read_model_package(folder_.string());
+  }
+
+  ErrorCode refusal() {
+    try {
+      read();
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::internal;
+  }
+
+  fs::path folder_;
+  json model_;
+};
+
+TEST_F(ModelPackageTest, A_package_says_its_channels_labels_and_network) {
+  const ModelPackage package = read();
+  EXPECT_EQ(package.channel_index("t1gd"), 2u);
+  EXPECT_EQ(package.reference_channel, 2u);
+  EXPECT_EQ(package.labels.size(), 3u);
+  EXPECT_TRUE(std::holds_alternative<UNetInference>(package.inference));
+  EXPECT_THROW(package.channel_index("DWI"), Error);
+}
+
+TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
+  const json good = model_;
+  const auto with = [&](const char* pointer, const json& value) {
+    model_ = good;
+    model_[json::json_pointer(pointer)] = value;
+    return refusal();
+  };
+  EXPECT_EQ(with("/schema", "oncotome.model/9"), ErrorCode::model_unsupported);
+  EXPECT_EQ(with("/network/architecture", "transformer"), ErrorCode::model_unsupported);
+  EXPECT_EQ(with("/preparation/0/step", "guess"), ErrorCode::model_unsupported);
+  EXPECT_EQ(with("/preparation/0/step", "crop"), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/network/patch_size", {63, 64, 64}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/network/features", json::array()), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/network/class_labels", {0, 1}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/weights/file", "../../etc/passwd"), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/labels/0/value", 0), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/labels/0/value", "one"), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/input/channels/0/find/0/description", "("), ErrorCode::model_invalid);
+  model_ = good;
+  model_.erase("intended_use");
+  EXPECT_EQ(refusal(), ErrorCode::model_invalid);
+  std::ofstream(folder_ / "model.json") << "{";
+  EXPECT_THROW(read_model_package(folder_.string()), Error);
+  EXPECT_THROW(read_model_package((folder_ / "absent").string()), Error);
+}
+
+TEST_F(ModelPackageTest, Weights_with_another_checksum_are_refused) {
+  const ModelPackage package = read();
+  write_safetensors((folder_ / package.weights_file).string(), {{"a", Tensor({2}, 1.0F)}}, {});
+  try {
+    read_package_weights(package);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::weights_checksum);
+  }
+}
+
+SeriesTraits series(const std::string& description, std::optional<double> tr, std::optional<double> te,
+                    std::optional<double> ti, bool contrast) {
+  return {"MR", description, contrast, tr, te, ti};
+}
+
+TEST_F(ModelPackageTest, Channels_are_recognized_by_description_or_by_sequence_attributes) {
+  const ModelPackage package = read();
+  const auto matches = [&](const char* channel, const SeriesTraits& traits) {
+    const auto& rules = package.channels[package.channel_index(channel)].rules;
+    return std::any_of(rules.begin(), rules.end(), [&](const ChannelRule& rule) { return rule.matches(traits); });
+  };
+  const struct {
+    SeriesTraits traits;
+    const char* channel;
+  } cases[] = {
+      {series("Ax T2 FLAIR", 9000, 120, 2500, false), "FLAIR"},
+      {series("t2_tirm_tra_dark-fluid", 9000, 90, 2500, false), "FLAIR"},
+      {series("", 9000, 120, 2500, false), "FLAIR"},
+      {series("Ax T1", 500, 10, std::nullopt, false), "T1"},
+      {series("", 500, 10, std::nullopt, false), "T1"},
+      {series("Ax T1 POST GAD", 500, 10, std::nullopt, false), "T1ce"},
+      {series("t1_mprage_sag", 2000, 3, 900, true), "T1ce"},
+      {series("T1+C", 500, 10, std::nullopt, false), "T1ce"},
+      {series("AX T1 PRE-CONTRAST", 500, 10, std::nullopt, false), "T1"},
+      {series("Ax T1 FLAIR", 2000, 10, 800, false), "T1"},
+      {series("sag t1 w/o", 500, 10, std::nullopt, false), "T1"},
+      {series("TCGA-DU-7294_fla_bet.nii.gz", std::nullopt, std::nullopt, std::nullopt, false), "FLAIR"},
+      {series("TCGA-DU-7294_t1c_bet.nii.gz", std::nullopt, std::nullopt, std::nullopt, false), "T1ce"},
+      {series("Ax T2 FSE", 4000, 100, std::nullopt, false), "T2"},
+      {series("", 4000, 100, std::nullopt, false), "T2"},
+  };
+  for (const auto& c : cases)
+    for (const char* channel : {"FLAIR", "T1", "T1ce", "T2"})
+      EXPECT_EQ(matches(channel, c.traits), std::string(channel) == c.channel)
+          << c.traits.description << " as " << channel;
+}
+
+}  // namespace
