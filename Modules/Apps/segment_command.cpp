@@ -29,8 +29,7 @@ void run(Options& options, const Common& common) {
   for (const std::string& text : options.channels) request.input.by_hand.push_back(channel_and_path(text));
   if (request.input.paths.empty() && request.input.by_hand.empty())
     throw Error(ErrorCode::usage, "give a study (a folder or files), or each channel with --input CHANNEL=PATH");
-  if (!options.formats.empty()) request.formats = {options.formats.begin(), options.formats.end()};
-  request.formats.erase("json");
+  request.formats = {options.formats.begin(), options.formats.end()};
   request.device = engine::parse_device(options.device);
   nlohmann::json report;
   {

@@ -49,7 +49,7 @@ void Terminal::show(std::string_view stage, double fraction) {
     for (std::size_t i = 0; i < line.size() * static_cast<std::size_t>(percent) / 100; ++i) line[i] = '#';
     std::fprintf(stderr, "\r\033[K[%s] %3d %%  %.*s", line.c_str(), percent, static_cast<int>(stage.size()),
                  stage.data());
-  } else if (new_stage) {
+  } else if (new_stage && told_.insert(std::string(stage)).second) {
     std::fprintf(stderr, "oncotome: %.*s\n", static_cast<int>(stage.size()), stage.data());
   }
   std::fflush(stderr);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "oncotome/core/job.h"
@@ -24,6 +25,7 @@ class Terminal {
   const bool quiet_;
   const bool bar_;
   std::string last_;
+  std::set<std::string> told_;
   int last_percent_ = -1;
   Job job_;
 };

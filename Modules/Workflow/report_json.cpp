@@ -85,24 +85,24 @@ json definitions_json() {
            "PyRadiomics Maximum2DDiameterSlice: the same, planes half-way between two slices included"}};
 }
 
-json evaluation_json(const LabelVolume& labels, const LabelVolume& truth, const std::vector<Label>& table) {
+json evaluation_json(const LabelVolume& labels, const LabelVolume& truth, const engine::ModelPackage& package) {
   const double ml = labels.geometry.voxel_volume_mm3() / 1000;
+  std::vector<engine::Region> regions = package.regions;
+  for (const Label& label : package.labels) regions.push_back({label.name, {label.value}});
   json rows = json::array();
-  const auto add = [&](const std::string& name, auto&& belongs) {
+  for (const engine::Region& region : regions) {
+    std::array<bool, 256> belongs{};
+    for (std::uint8_t value : region.labels) belongs[value] = true;
     double a = 0, b = 0, both = 0;
     for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
-      const bool in_a = belongs(labels.voxels[i]), in_b = belongs(truth.voxels[i]);
+      const bool in_a = belongs[labels.voxels[i]], in_b = belongs[truth.voxels[i]];
       a += in_a;
       b += in_b;
       both += in_a && in_b;
     }
-    json dice = a + b > 0 ? json(2 * both / (a + b)) : json(nullptr);
-    rows.push_back({{"name", name}, {"dice", dice}, {"predicted_ml", a * ml}, {"truth_ml", b * ml}});
-  };
-  std::array<bool, 256> lesion{};
-  for (const Label& label : table) lesion[label.value] = label.lesion;
-  add("All lesion labels", [&](std::uint8_t v) { return lesion[v]; });
-  for (const Label& label : table) add(label.name, [&](std::uint8_t v) { return v == label.value; });
+    const json dice = a + b > 0 ? json(2 * both / (a + b)) : json(nullptr);
+    rows.push_back({{"name", region.name}, {"dice", dice}, {"predicted_ml", a * ml}, {"truth_ml", b * ml}});
+  }
   return {{"dice", rows}};
 }
 

@@ -99,6 +99,8 @@ class Processor {
     AtomicDirectory folder(request_.output_folder, request_.replace);
     folder_ = folder.path();
     inputs_ = read_inputs(package_, request_.input, job_);
+    if (!reference().series && (request_.formats.count("seg") > 0 || request_.formats.count("sr") > 0))
+      throw Error(ErrorCode::usage, "seg and sr need DICOM input; leave them out of --formats");
     if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file);
     timings_.lap("read");
     segment();
@@ -119,7 +121,9 @@ class Processor {
   }
 
  private:
-  bool wants(const char* format) const { return request_.formats.count(format) > 0; }
+  bool wants(const std::string& format) const {
+    return request_.formats.empty() ? format != "nifti" : request_.formats.count(format) > 0;
+  }
 
   std::string file(const std::string& name) {
     report_["files"].push_back(name);
@@ -207,17 +211,14 @@ class Processor {
     if (!request_.truth_file.empty()) {
       LabelVolume truth = read_labels(request_.truth_file);
       if (!same_grid(truth.geometry, labels_.geometry)) truth = engine::resample_nearest(truth, labels_.geometry);
-      report_["evaluation"] = evaluation_json(labels_, truth, package_.labels);
+      report_["evaluation"] = evaluation_json(labels_, truth, package_);
     }
     timings_.lap("describe");
   }
 
   void write_dicom() {
     if (!wants("seg") && !wants("sr")) return;
-    if (!reference().series) {
-      report_["doubts"].push_back("no DICOM SEG or SR was written: the input is not DICOM");
-      return;
-    }
+    if (!reference().series) return;
     job_.report("write DICOM", 0.0);
     dicom::ResultContext context;
     context.sources.push_back(&*reference().series);

@@ -10,17 +10,15 @@
 
 namespace oncotome::workflow {
 
-/// The results that can be written. `seg` and `sr` need DICOM input; report.json always comes.
-inline const std::set<std::string> kFormats{"seg", "sr", "nrrd", "nifti", "png", "html"};
-inline const std::set<std::string> kDefaultFormats{"seg", "sr", "nrrd", "png", "html"};
-
 struct StudyRequest {
   InputRequest input;
   std::string model_folder;
   std::string output_folder;
   std::string mask_file;   ///< Optional NIfTI or NRRD mask of the body part.
   std::string truth_file;  ///< Optional label volume to compare with.
-  std::set<std::string> formats = kDefaultFormats;
+  /// Of seg, sr, nrrd, nifti, png, html; empty: all but nifti, and seg and sr only when the input is DICOM. report.json
+  /// always comes.
+  std::set<std::string> formats;
   engine::Device device = engine::Device::automatic;
   int threads = 0;  ///< 0: one per core.
   std::uint64_t seed = 0;

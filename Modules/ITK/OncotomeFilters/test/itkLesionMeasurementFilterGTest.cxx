@@ -2,6 +2,7 @@
 #include "itkLesionMeasurementFilter.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -86,7 +87,10 @@ TEST(LesionMeasurementFilter, Shape_equals_the_published_baseline_of_PyRadiomics
 {
   const std::string folder = ONCOTOME_SHARED_DATA "/measurement_pyradiomics/";
   if (!std::filesystem::exists(folder))
+  {
+    ASSERT_EQ(std::getenv("ONCOTOME_REQUIRE_DATA"), nullptr) << "the shared data is absent";
     GTEST_SKIP() << "needs the shared data: measurement_pyradiomics";
+  }
   for (const std::string name : { "brain1", "brain2" })
   {
     SCOPED_TRACE(name);

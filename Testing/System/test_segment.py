@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The whole program on real and made-up studies. ONCOTOME_BIN names the folder of the programs, ONCOTOME_DATA the shared data.
+
+Needs SimpleITK and numpy. With ONCOTOME_REQUIRE_DATA set, absent data fails instead of skipping.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import numpy as np
+import SimpleITK as sitk
+
+BIN = pathlib.Path(os.environ["ONCOTOME_BIN"])
+DATA = pathlib.Path(os.environ["ONCOTOME_DATA"])
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEMO_MODEL = ROOT / "Data" / "Models" / "demo-brain-phantom"
+
+
+def run(program, *arguments, **options):
+    return subprocess.run([BIN / program, *map(str, arguments)], capture_output=True, text=True, **options)
+
+
+def done(program, *arguments, **options):
+    result = run(program, *arguments, **options)
+    if result.returncode != 0:
+        raise AssertionError(f"{program} {arguments[0]} ended with {result.returncode}: {result.stderr}")
+    return result.stdout
+
+
+def labels_of(folder):
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "segmentation.seg.nrrd")))
+
+
+def dice(a, b):
+    return 2 * np.logical_and(a, b).sum() / (a.sum() + b.sum())
+
+
+def check_objects(*folders):
+    result = subprocess.run([sys.executable, "-W", "ignore", ROOT / "Testing/Golden/check_objects.py", *folders],
+                            capture_output=True, text=True)
+    if result.returncode != 0:
+        raise AssertionError(result.stdout + result.stderr)
+
+
+def need(name):
+    if not (DATA / name).exists():
+        if os.environ.get("ONCOTOME_REQUIRE_DATA"):
+            raise AssertionError(f"the shared data lacks {name}")
+        raise unittest.SkipTest(f"needs the shared data: {name}")
+    return DATA / name
+
+
+class WithFolder(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = tempfile.TemporaryDirectory(prefix="oncotome-test-")
+        cls.folder = pathlib.Path(cls.holder.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.holder.cleanup()
+
+
+class Demo(WithFolder):
+    """The demo's phantom and model."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        done("oncotome-phantom", "--seed", 9100, "--tumors", 2, "--format", "dicom", "--output", cls.folder)
+        cls.study, cls.truth, cls.result = cls.folder / "study", cls.folder / "truth.nrrd", cls.folder / "result"
+        cls.output = done("oncotome", "segment", cls.study, "--model", DEMO_MODEL, "--truth", cls.truth, "--output", cls.result)
+        cls.report = json.loads((cls.result / "report.json").read_text())
+
+    def segment(self, *arguments, **options):
+        return run("oncotome", "segment", self.study, "--model", DEMO_MODEL, *arguments, **options)
+
+    def left_in(self, folder):
+        return sorted(p.name for p in folder.iterdir())
+
+    def test_finds_the_tumors_of_a_phantom_never_seen(self):
+        truth = sitk.GetArrayFromImage(sitk.ReadImage(str(self.truth)))
+        whole = dice(labels_of(self.result) > 0, truth > 0)
+        self.assertGreaterEqual(whole, 0.9)
+        told = {row["name"]: row["dice"] for row in self.report["evaluation"]["dice"]}
+        self.assertAlmostEqual(told["Whole tumor"], whole, places=6)
+        self.assertEqual(len(self.report["lesions"]), 2)
+
+    def test_objects_are_read_back_the_same_by_other_readers(self):
+        check_objects(self.result)
+
+    def test_every_file_the_report_names_is_there_and_nothing_else(self):
+        there = sorted(str(p.relative_to(self.result)) for p in self.result.rglob("*") if p.is_file())
+        self.assertEqual(there, sorted(self.report["files"]))
+
+    def test_the_same_input_gives_the_same_labels_and_the_same_objects(self):
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+        for name in "ab":
+            self.assertEqual(self.segment("--output", self.folder / name, "--formats", "seg,sr,nrrd", env=environment).returncode, 0)
+        self.assertTrue(np.array_equal(labels_of(self.folder / "a"), labels_of(self.result)))
+        for name in ("segmentation.dcm", "report.dcm", "segmentation.seg.nrrd"):
+            self.assertEqual((self.folder / "a" / name).read_bytes(), (self.folder / "b" / name).read_bytes(), name)
+
+    def test_no_lesion_is_a_result_with_its_own_report(self):
+        done("oncotome-phantom", "--seed", 9101, "--tumors", 0, "--format", "dicom", "--output", self.folder / "healthy")
+        result = self.folder / "healthy-result"
+        output = done("oncotome", "segment", self.folder / "healthy" / "study", "--model", DEMO_MODEL, "--output", result)
+        self.assertIn("No lesion was found", output)
+        self.assertEqual(json.loads((result / "report.json").read_text())["lesions"], [])
+        self.assertIn("No lesion was found", (result / "report.html").read_text())
+        check_objects(result)
+
+    def test_no_patient_name_or_id_is_in_a_message_or_a_report(self):
+        for text in (self.output, (self.result / "report.json").read_text(), (self.result / "report.html").read_text(),
+                     done("oncotome", "inspect", self.study)):
+            self.assertNotIn("phantom^", text.lower())
+
+    def test_a_result_folder_in_use_is_left_alone_unless_it_shall_be_replaced(self):
+        place = self.folder / "taken"
+        place.mkdir()
+        (place / "mine").write_text("keep")
+        refused = self.segment("--output", place, "--formats", "nrrd")
+        self.assertEqual((refused.returncode, self.left_in(place)), (70, ["mine"]))
+        self.assertEqual(len(refused.stderr.strip().splitlines()[-1:]), 1)
+        self.assertEqual(self.segment("--output", place, "--formats", "nrrd", "--overwrite").returncode, 0)
+        self.assertEqual(self.left_in(place), ["report.json", "segmentation.seg.nrrd"])
+
+    def test_ctrl_c_leaves_nothing_behind(self):
+        place = self.folder / "interrupted"
+        place.mkdir()
+        process = subprocess.Popen([BIN / "oncotome", "segment", self.study, "--model", DEMO_MODEL, "--output", place / "result"],
+                                   stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "segment" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        message = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertIn("[cancelled]", message)
+        self.assertEqual(self.left_in(place), [])
+
+    def test_bad_use_gets_one_line_and_a_stable_exit_code(self):
+        nothing = self.folder / "nothing"
+        nothing.mkdir()
+        place = self.folder / "never"
+        cases = [
+            (("segment", self.folder / "absent", "-m", DEMO_MODEL, "-o", place), 10, "input.not_found"),
+            (("segment", nothing, "-m", DEMO_MODEL, "-o", place), 12, "input.no_images"),
+            (("segment", self.study, "-m", nothing, "-o", place), 50, "model.not_found"),
+            (("segment", "-m", DEMO_MODEL, "-o", place), 2, "usage"),
+            (("segment", self.study, "-m", DEMO_MODEL, "-o", place, "--input", "DWI=x.nrrd"), 2, "usage"),
+            (("segment", self.study, "-m", DEMO_MODEL, "-o", "/proc/none/result"), 71, "output.unwritable"),
+            (("segment", next(self.study.iterdir()), "-m", DEMO_MODEL, "-o", place), 41, "channel.missing"),
+            (("convert", self.study, "-o", self.folder / "x.nrrd"), 13, "input.ambiguous"),
+            (("frobnicate",), 2, "usage"),
+        ]
+        for arguments, code, name in cases:
+            with self.subTest(name, arguments=arguments):
+                result = run("oncotome", *arguments, "--quiet")
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertIn(f"[{name}]", result.stderr)
+                if name != "input.ambiguous":
+                    self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+                self.assertFalse(place.exists())
+
+    def test_the_itk_example_gives_the_labels_of_the_program(self):
+        channels = []
+        for series in sorted(p for p in self.study.iterdir() if p.is_dir()):
+            volume = self.folder / f"{series.name}.nrrd"
+            done("oncotome", "convert", series, "-o", volume)
+            description = json.loads(done("oncotome", "inspect", series, "--json"))["studies"][0]["series"][0]
+            channels.append((volume, description["series_uid"]))
+        names = {c["series_uid"]: c["name"] for c in self.report["input"]["channels"]}
+        output = self.folder / "example.nrrd"
+        text = done("SegmentTumor", DEMO_MODEL, output, *[f"{names[uid]}={volume}" for volume, uid in channels])
+        self.assertIn("lesion 1", text)
+        self.assertTrue(np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(output))), labels_of(self.result)))
+
+
+class Cascade(WithFolder):
+    """The imported brats17 cascade on real brains."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.model = cls.folder / "model"
+        done("oncotome", "models", "import", need("model_brats17_msnet"), "--output", cls.model)
+
+    def test_tcga_case_as_files_and_as_dicom(self):
+        case = need("brain_tcga/TCGA-DU-7294")
+        channels = {name: case / f"TCGA-DU-7294_{stem}_bet.nii.gz"
+                    for name, stem in (("FLAIR", "fla"), ("T1", "t1"), ("T1ce", "t1c"), ("T2", "t2"))}
+        by_hand = [part for name, path in channels.items() for part in ("--input", f"{name}={path}")]
+        done("oncotome", "segment", *by_hand, "--model", self.model, "--output", self.folder / "files")
+        truth = sitk.GetArrayFromImage(sitk.ReadImage(str(case / "fusion" / "simple.nii.gz")))
+        found = labels_of(self.folder / "files")
+        whole, core = dice(found > 0, truth > 0), dice((found == 1) | (found == 4), truth == 1)
+        print(f"TCGA-DU-7294: whole tumor Dice {whole:.4f}, core {core:.4f}, enhancing {np.sum(found == 4) / 1000:.2f} ml")
+        self.assertGreaterEqual(whole, 0.93)
+        self.assertGreaterEqual(core, 0.85)
+
+        done("oncotome-dicomize", "--output", self.folder / "study", "--study-seed", "tcga", "--shuffle",
+             *[f"{name}={path}" for name, path in channels.items()])
+        done("oncotome", "segment", self.folder / "study", "--model", self.model, "--output", self.folder / "dicom")
+        self.assertTrue(np.array_equal(labels_of(self.folder / "dicom"), found))
+        check_objects(self.folder / "dicom")
+
+    def test_brats_2013_case_with_a_mask(self):
+        case = need("brain_brats2015_expert/brats_2013_pat0001_1")
+        t1c, flair = case / "T1c_subtrMeanDivStd.nii.gz", case / "Flair_subtrMeanDivStd.nii.gz"
+        done("oncotome", "segment", "--input", f"FLAIR={flair}", "--input", f"T1={t1c}", "--input", f"T1ce={t1c}",
+             "--input", f"T2={flair}", "--mask", case / "brainmask.nii.gz", "--model", self.model, "--formats", "nrrd",
+             "--output", self.folder / "brats")
+        truth = sitk.GetArrayFromImage(sitk.ReadImage(str(case / "OTMultiClass.nii.gz")))
+        whole = dice(labels_of(self.folder / "brats") > 0, truth > 0)
+        print(f"brats_2013_pat0001_1: whole tumor Dice {whole:.4f}")
+        self.assertGreaterEqual(whole, 0.80)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
