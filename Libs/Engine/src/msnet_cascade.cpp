@@ -114,33 +114,42 @@ class Cascade {
     const std::int64_t padded_w = (W + 3) / 4 * 4, padded_h = (H + 3) / 4 * 4;
     const std::int64_t in_depth = inference_.slab_depth, out_depth = in_depth - 8;
     const std::int64_t slabs = (D + out_depth - 1) / out_depth;
-    Tensor slab({4, in_depth, padded_h, padded_w});
-    for (std::int64_t s = 0; s < slabs; ++s) {
+    const std::int64_t batches = (slabs + inference_.batch_size - 1) / inference_.batch_size;
+    const auto start_of = [&](std::int64_t s) {
+      return std::max<std::int64_t>(0, std::min(s * out_depth, D - out_depth));
+    };
+    for (std::int64_t b = 0; b < batches; ++b) {
       const double done =
-          (static_cast<double>(plane_index) + static_cast<double>(s) / static_cast<double>(slabs)) / 3.0;
+          (static_cast<double>(plane_index) + static_cast<double>(b) / static_cast<double>(batches)) / 3.0;
       job_.report(region.stage, region.begin + (region.end - region.begin) * done);
-      const std::int64_t start = std::max<std::int64_t>(0, std::min(s * out_depth, D - out_depth));
+      const std::int64_t first_slab = slabs * b / batches, N = slabs * (b + 1) / batches - first_slab;
+      Tensor batch({N, 4, in_depth, padded_h, padded_w});
       std::size_t at = 0;
-      for (std::int64_t c = 0; c < 4; ++c) {
-        const Noise noise(seed_, 16 + static_cast<std::uint64_t>(c));
-        for (std::int64_t d = start - 4; d < start - 4 + in_depth; ++d)
-          for (std::int64_t h = 0; h < padded_h; ++h)
-            for (std::int64_t w = 0; w < padded_w; ++w, ++at) {
-              const bool inside = d >= 0 && d < D && h < H && w < W;
-              slab.values[at] = inside ? in_.values[source(plane, box, c, d, h, w)]
-                                       : noise(static_cast<std::uint64_t>((d + 4) * padded_h + h) *
-                                                   static_cast<std::uint64_t>(padded_w) +
-                                               static_cast<std::uint64_t>(w));
-            }
+      for (std::int64_t n = 0; n < N; ++n)
+        for (std::int64_t c = 0; c < 4; ++c) {
+          const Noise noise(seed_, 16 + static_cast<std::uint64_t>(c));
+          const std::int64_t first = start_of(first_slab + n) - 4;
+          for (std::int64_t d = first; d < first + in_depth; ++d)
+            for (std::int64_t h = 0; h < padded_h; ++h)
+              for (std::int64_t w = 0; w < padded_w; ++w, ++at) {
+                const bool inside = d >= 0 && d < D && h < H && w < W;
+                batch.values[at] = inside ? in_.values[source(plane, box, c, d, h, w)]
+                                          : noise(static_cast<std::uint64_t>((d + 4) * padded_h + h) *
+                                                      static_cast<std::uint64_t>(padded_w) +
+                                                  static_cast<std::uint64_t>(w));
+              }
+        }
+      const Tensor out = network.run(batch, job_);
+      for (std::int64_t n = 0; n < N; ++n) {
+        const std::int64_t s = first_slab + n, start = start_of(s);
+        const std::int64_t tumor = (2 * n + 1) * out_depth * padded_h * padded_w;  // class 1 of this slab
+        // The last slab overlaps the one before it: each slice counts once.
+        for (std::int64_t d = s * out_depth; d < std::min(D, (s + 1) * out_depth); ++d)
+          for (std::int64_t h = 0; h < H; ++h)
+            for (std::int64_t w = 0; w < W; ++w)
+              sum[target(plane, size, d, h, w)] +=
+                  out.values[static_cast<std::size_t>(tumor + ((d - start) * padded_h + h) * padded_w + w)];
       }
-      const Tensor out = network.run(slab, job_);
-      const std::int64_t tumor = out_depth * padded_h * padded_w;  // class 1 follows class 0
-      // The last slab overlaps the one before it: each slice counts once.
-      for (std::int64_t d = s * out_depth; d < std::min(D, (s + 1) * out_depth); ++d)
-        for (std::int64_t h = 0; h < H; ++h)
-          for (std::int64_t w = 0; w < W; ++w)
-            sum[target(plane, size, d, h, w)] +=
-                out.values[static_cast<std::size_t>(tumor + ((d - start) * padded_h + h) * padded_w + w)];
     }
   }
 

@@ -59,7 +59,7 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
 
   const std::size_t total = starts[0].size() * starts[1].size() * starts[2].size();
   std::size_t done = 0;
-  Tensor patch({C, tile[0], tile[1], tile[2]});
+  Tensor patch({1, C, tile[0], tile[1], tile[2]});
   for (std::int64_t z : starts[0])
     for (std::int64_t y : starts[1])
       for (std::int64_t x : starts[2]) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "TorchCompat.h"
+#include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
 
 namespace oncotome::torch_backend {
@@ -51,10 +52,9 @@ class TorchExecutable : public engine::Executable {
   Tensor run(const Tensor& input, const Job& job) const override {
     return translated([&] {
       const at::InferenceMode guard;
-      std::vector<std::int64_t> shape{1};
-      shape.insert(shape.end(), input.shape.begin(), input.shape.end());
       const at::Tensor x =
-          at::from_blob(const_cast<float*>(input.values.data()), shape, at::TensorOptions(at::kFloat)).to(device_);
+          at::from_blob(const_cast<float*>(input.values.data()), input.shape, at::TensorOptions(at::kFloat))
+              .to(device_);
       std::vector<at::Tensor> values(graph_.nodes.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
         job.check();
@@ -69,7 +69,7 @@ class TorchExecutable : public engine::Executable {
       }
       const at::Tensor y = values.back().to(at::kCPU).contiguous();
       Tensor output;
-      output.shape.assign(y.sizes().begin() + 1, y.sizes().end());
+      output.shape.assign(y.sizes().begin(), y.sizes().end());
       const float* first = floats(y);
       output.values.assign(first, first + y.numel());
       return output;
@@ -105,12 +105,15 @@ class TorchExecutable : public engine::Executable {
         at::Tensor y = at::conv_transpose3d(x, weight, bias, list(node.stride));
         for (std::int64_t a = 0; a < 3; ++a) {
           const auto d = static_cast<std::size_t>(a);
-          y = y.narrow(a + 2, node.pad_before[d], y.size(a + 2) - node.pad_before[d] - node.pad_after[d]);
+          const std::int64_t axis = axes::D + a;
+          y = y.narrow(axis, node.pad_before[d], y.size(axis) - node.pad_before[d] - node.pad_after[d]);
         }
         return y.contiguous();
       }
       case Op::instance_norm:
         return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, 1e-5, false);
+      case Op::batch_norm:
+        return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, 1e-5, false);
       case Op::prelu:
         return at::prelu(x, weight);
       case Op::leaky_relu:
@@ -118,13 +121,14 @@ class TorchExecutable : public engine::Executable {
       case Op::add:
         return x + in[1];
       case Op::concat:
-        return at::cat(in, 1);
+        return at::cat(in, axes::C);
       case Op::crop_depth:
-        return x.narrow(2, node.pad_before[0], x.size(2) - node.pad_before[0] - node.pad_after[0]).contiguous();
+        return x.narrow(axes::D, node.pad_before[0], x.size(axes::D) - node.pad_before[0] - node.pad_after[0])
+            .contiguous();
       case Op::pad_channels:
         return at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, node.pad_before[0], node.pad_after[0]});
       case Op::softmax:
-        return at::softmax(x, 1);
+        return at::softmax(x, axes::C);
       case Op::input:
         break;
     }

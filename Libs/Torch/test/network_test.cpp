@@ -59,8 +59,13 @@ Weights formula_weights(const std::string& name) {
 void expect_output(const std::string& name, const Graph& graph, const Weights& weights) {
   const Weights fixture = read_safetensors(path_of(name));
   const auto backend = load_backend(Device::automatic, 2);
-  const Tensor output = backend->compile(graph, weights)->run(fixture.at("input"), oncotome::Job());
-  const Tensor& expected = fixture.at("output");
+  const auto in_batch = [&](const char* tensor) {
+    Tensor t = fixture.at(tensor);
+    t.shape.insert(t.shape.begin(), 1);
+    return t;
+  };
+  const Tensor output = backend->compile(graph, weights)->run(in_batch("input"), oncotome::Job());
+  const Tensor expected = in_batch("output");
   ASSERT_EQ(output.shape, expected.shape);
   double greatest = 0, difference = 0;
   for (std::size_t i = 0; i < expected.values.size(); ++i) {

@@ -40,9 +40,10 @@ class Builder {
   }
 
  private:
-  // The checkpoints' moving averages were never updated: the authors normalize with the statistics of the input itself.
+  // The checkpoints' moving averages were never updated: the authors normalize with the statistics of the batch at
+  // hand.
   int norm_prelu(const std::string& norm, const std::string& activation, int x) {
-    x = graph_.add({Op::instance_norm, {x}, norm + ".gamma", norm + ".beta"});
+    x = graph_.add({Op::batch_norm, {x}, norm + ".gamma", norm + ".beta"});
     return graph_.add({Op::prelu, {x}, activation + ".alpha"});
   }
 

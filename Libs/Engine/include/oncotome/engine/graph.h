@@ -14,10 +14,11 @@ namespace oncotome::engine {
 using Dhw = std::array<std::int64_t, 3>;
 
 enum class Op {
-  input,           ///< The network's input, [C,D,H,W].
+  input,           ///< The network's input, [N,C,D,H,W].
   conv,            ///< Cross-correlation; weight [Cout,Cin,kD,kH,kW]; zeros pad_before/pad_after.
   conv_transpose,  ///< Weight [Cin,Cout,kD,kH,kW]; the full result is cropped by pad_before/pad_after.
   instance_norm,   ///< (x - mean) / sqrt(biased variance + 1e-5) * weight + bias, over D,H,W of each channel.
+  batch_norm,      ///< The same with the statistics of the whole batch, over N,D,H,W of each channel.
   prelu,           ///< weight[C] below zero.
   leaky_relu,      ///< `slope` below zero.
   add,             ///< Of two equal shapes.

@@ -68,6 +68,7 @@ struct UNetInference {
 /// Whole tumor, tumor core, enhancing core, each averaged over three planes (arXiv:1709.00382).
 struct MsnetCascadeInference {
   std::int64_t slab_depth = 19;
+  std::int64_t batch_size = 5;  ///< Slabs that share their normalization statistics, as in the authors' inference.
   std::int64_t min_component_voxels = 2000;
   std::int64_t box_margin = 5;
 };

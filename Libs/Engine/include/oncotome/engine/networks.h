@@ -18,13 +18,13 @@ struct UNetConfig {
   int convs_per_stage = 2;
 };
 
-/// [C,D,H,W] to logits [K,D,H,W]; D,H,W (2-D: H,W) must be multiples of unet_divisor().
+/// [N,C,D,H,W] to logits [N,K,D,H,W]; D,H,W (2-D: H,W) must be multiples of unet_divisor().
 Graph build_unet(const UNetConfig& config);
 Dhw unet_divisor(const UNetConfig& config);
 /// Gives 2-D weights their depth axis; throws Error{weights_invalid} when names or shapes do not fit the configuration.
 void fit_unet_weights(const UNetConfig& config, Weights& weights);
 
-/// The anisotropic network of Wang et al. (arXiv:1709.00382): [4,D,H,W] to softmax [2,D-8,H,W]; H,W multiples of 4
+/// The anisotropic network of Wang et al. (arXiv:1709.00382): [N,4,D,H,W] to softmax [N,2,D-8,H,W]; H,W multiples of 4
 /// (2 without `second_downsampling`).
 Graph build_msnet(bool second_downsampling);
 /// Turns weights in TensorFlow's layout into the graph's; throws Error{weights_invalid}. Returns whether the net

@@ -10,7 +10,7 @@
 
 namespace oncotome::engine {
 
-/// A dense float32 array that owns its values, last axis fastest. Activations are [C,D,H,W].
+/// A dense float32 array that owns its values, last axis fastest. Activations are [N,C,D,H,W].
 struct Tensor {
   std::vector<std::int64_t> shape;
   std::vector<float> values;
