@@ -38,7 +38,7 @@ LesionMeasurementFilter<TLabelImage, TLesionImage>::GenerateData()
     label.lesion = true;
     labels.push_back(label);
   }
-  const auto          volume = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetInput());
+  const auto                  volume = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetInput());
   oncotome::engine::LesionSet found = oncotome::engine::find_lesions(volume, labels, m_MinimumVolume);
   m_Lesions = std::move(found.lesions);
   this->AllocateOutputs();

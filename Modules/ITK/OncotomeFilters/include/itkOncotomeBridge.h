@@ -16,7 +16,8 @@ public:
   OncotomeException(const char * file, unsigned int line, const oncotome::Error & error)
     : ExceptionObject(file, line, std::string(error.name()) + ": " + error.what())
     , m_Error(error)
-  {}
+  {
+  }
 
   const char *
   GetNameOfClass() const override

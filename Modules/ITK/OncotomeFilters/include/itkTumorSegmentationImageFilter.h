@@ -89,7 +89,8 @@ protected:
   /** Channels may lie on different grids. */
   void
   VerifyInputInformation() ITKv5_CONST override
-  {}
+  {
+  }
   void
   GenerateOutputInformation() override;
   void

@@ -37,7 +37,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GetModel() -> ModelPoint
     try
     {
       m_Model = oncotome::engine::Model::load(
-        m_ModelDirectory, oncotome::engine::parse_device(m_Device), static_cast<int>(m_BackendThreads));
+          m_ModelDirectory, oncotome::engine::parse_device(m_Device), static_cast<int>(m_BackendThreads));
       m_LoadedFrom = m_ModelDirectory;
     }
     catch (const oncotome::Error & error)
@@ -84,7 +84,7 @@ void
 TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateOutputInformation()
 {
   this->GetOutput()->CopyInformation(
-    this->GetInput(static_cast<unsigned int>(this->GetModel()->package().reference_channel)));
+      this->GetInput(static_cast<unsigned int>(this->GetModel()->package().reference_channel)));
 }
 
 template <typename TInputImage, typename TLabelImage>
@@ -138,13 +138,15 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
   }
 
   oncotome::Job * running = nullptr;
-  oncotome::Job   job([this, &running](std::string_view, double fraction) {
-    this->UpdateProgress(static_cast<float>(fraction));
-    if (this->GetAbortGenerateData())
-    {
-      running->cancel();
-    }
-  });
+  oncotome::Job   job(
+      [this, &running](std::string_view, double fraction)
+      {
+        this->UpdateProgress(static_cast<float>(fraction));
+        if (this->GetAbortGenerateData())
+        {
+          running->cancel();
+        }
+      });
   running = &job;
   try
   {

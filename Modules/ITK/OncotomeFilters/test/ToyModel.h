@@ -31,16 +31,17 @@ MakeToyModel(const std::string & name, int patch)
                                            { "head.bias", Tensor({ 2 }) } };
   oncotome::engine::write_safetensors((folder / "w.safetensors").string(), weights, {});
   const std::string size = std::to_string(patch);
-  std::ofstream(folder / "model.json") << R"({"schema": "oncotome.model/1", "name": "toy", "title": "Toy", "version": "1",
+  std::ofstream(folder / "model.json")
+      << R"({"schema": "oncotome.model/1", "name": "toy", "title": "Toy", "version": "1",
     "intended_use": "test", "license": "Apache-2.0", "origin": "test",
     "weights": {"file": "w.safetensors", "sha256": ")" +
-                                             oncotome::sha256_hex_of_file((folder / "w.safetensors").string()) + R"("},
+             oncotome::sha256_hex_of_file((folder / "w.safetensors").string()) + R"("},
     "input": {"modality": "MR", "region": {"value": "12738006", "scheme": "SCT", "meaning": "Brain"},
               "channels": [{"name": "A", "aliases": ["first"]}, {"name": "B"}]},
     "preparation": [{"step": "orient", "axes": "LPS"}],
     "network": {"architecture": "unet", "dimensions": 3, "in_channels": 2, "out_channels": 2, "features": [1],
                 "convs_per_stage": 1, "overlap": 0.5, "class_labels": [0, 3], "patch_size": [)" +
-                                             size + "," + size + "," + size + R"(]},
+             size + "," + size + "," + size + R"(]},
     "labels": [{"value": 3, "name": "Tumor", "color": [255, 0, 0], "lesion": true,
                 "category": {"value": "49755003", "scheme": "SCT", "meaning": "Morphologically Altered Structure"},
                 "type": {"value": "108369006", "scheme": "SCT", "meaning": "Neoplasm"}}],

@@ -66,9 +66,9 @@ TEST(LesionMeasurementFilter, Voxels_that_touch_by_a_corner_are_one_lesion_and_s
 double
 Published(const std::string & feature, const std::string & column)
 {
-  std::ifstream      file(ONCOTOME_SHARED_DATA "/measurement_pyradiomics/baseline/baseline_shape.csv");
-  std::string        line;
-  std::size_t        wanted = 0;
+  std::ifstream file(ONCOTOME_SHARED_DATA "/measurement_pyradiomics/baseline/baseline_shape.csv");
+  std::string   line;
+  std::size_t   wanted = 0;
   while (std::getline(file, line))
   {
     std::istringstream       cells(line);
@@ -94,7 +94,7 @@ TEST(LesionMeasurementFilter, Shape_equals_the_published_baseline_of_PyRadiomics
   for (const std::string name : { "brain1", "brain2" })
   {
     SCOPED_TRACE(name);
-    const auto            mask = oncotome::workflow::read_volume_file(folder + name + "_label.nrrd");
+    const auto             mask = oncotome::workflow::read_volume_file(folder + name + "_label.nrrd");
     oncotome::LesionVolume ids(mask.geometry);
     oncotome::Lesion       lesion;
     lesion.id = 1;
@@ -109,7 +109,8 @@ TEST(LesionMeasurementFilter, Shape_equals_the_published_baseline_of_PyRadiomics
     oncotome::engine::bounding_box(region, mask.geometry.size, 0, lesion.first_index, lesion.last_index);
     // The baseline's region is the label, whether or not it is connected.
     oncotome::engine::measure_surface(ids, lesion);
-    const auto near = [&](const char * feature, double value, double tolerance) {
+    const auto near = [&](const char * feature, double value, double tolerance)
+    {
       const double published = Published(std::string("original_shape_") + feature, name);
       EXPECT_NEAR(value / published, 1.0, tolerance) << feature;
     };

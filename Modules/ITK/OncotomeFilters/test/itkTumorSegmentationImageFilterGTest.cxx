@@ -114,11 +114,13 @@ TEST_F(TumorSegmentationImageFilter, An_abort_from_an_observer_stops_at_the_next
   int        events = 0;
   const auto command = itk::CStyleCommand::New();
   command->SetClientData(&events);
-  command->SetCallback([](itk::Object * caller, const itk::EventObject &, void * data) {
-    auto * process = dynamic_cast<itk::ProcessObject *>(caller);
-    if (process->GetProgress() > 0.3F && process->GetProgress() < 1.0F && ++*static_cast<int *>(data) > 0)
-      process->SetAbortGenerateData(true);
-  });
+  command->SetCallback(
+      [](itk::Object * caller, const itk::EventObject &, void * data)
+      {
+        auto * process = dynamic_cast<itk::ProcessObject *>(caller);
+        if (process->GetProgress() > 0.3F && process->GetProgress() < 1.0F && ++*static_cast<int *>(data) > 0)
+          process->SetAbortGenerateData(true);
+      });
   m_Filter->AddObserver(itk::ProgressEvent(), command);
   EXPECT_THROW(m_Filter->Update(), itk::ProcessAborted);
   EXPECT_EQ(events, 1);

@@ -60,7 +60,8 @@ struct Rejected {
 
 struct StudyIndex {
   std::vector<Study> studies;
-  std::vector<Rejected> rejected;  ///< Files that are not images that can be read. Files without a DICOM look are not listed.
+  std::vector<Rejected>
+      rejected;  ///< Files that are not images that can be read. Files without a DICOM look are not listed.
   std::size_t files_seen = 0;
 };
 
