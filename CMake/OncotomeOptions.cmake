@@ -4,6 +4,7 @@ include_guard(GLOBAL)
 
 option(ONCOTOME_ENGINE_ONLY "Only Core, Engine and Torch: no ITK, VTK or DCMTK" OFF)
 option(ONCOTOME_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(ONCOTOME_FUZZ "libFuzzer targets; needs Clang" OFF)
 option(BUILD_TESTING "Build the tests" ON)
 
 if(NOT CMAKE_CXX_STANDARD)
@@ -30,6 +31,9 @@ target_compile_options(oncotome_warnings INTERFACE -Wall -Wextra -Wpedantic -Wsh
 if(ONCOTOME_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+endif()
+if(ONCOTOME_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # This order works; ITK before DCMTK or VTK after ITK does not on Debian 12.

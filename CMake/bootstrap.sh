@@ -14,7 +14,7 @@ packages=(
   nlohmann-json3-dev libcli11-dev libgtest-dev xvfb
 )
 test_packages=(dcmtk dicom3tools python3 python3-venv python3-pip)
-check_packages=(clang-format clang-tidy)
+check_packages=(clang-format clang-tidy clang libclang-rt-14-dev)
 readers=(pydicom==2.4.4 highdicom==0.22.0 SimpleITK==2.3.1 nibabel==5.3.2 numpy==1.26.4)
 
 total=0 step=0
@@ -96,7 +96,7 @@ case "${1:-}" in
     ;;
   test | check)
     total=4
-    [ "$1" = test ] || total=7
+    [ "$1" = test ] || total=8
     say "Packages"; install_packages "${packages[@]}" "${test_packages[@]}"
     say "Independent readers for the golden tests"; install_readers
     say "Building with tests into build/release"; build ON
@@ -105,6 +105,7 @@ case "${1:-}" in
     say "Formatting"; install_packages "${check_packages[@]}"; bash CMake/check_format.sh
     say "clang-tidy on what changed"; bash CMake/check_tidy.sh
     say "Sanitizers on Core, Engine and Dicom"; bash CMake/check_sanitizers.sh
+    say "Fuzzers, a short run of each"; bash CMake/check_fuzz.sh
     ;;
   *)
     sed -n '3,7s/^# //p' "$0"

@@ -24,7 +24,9 @@ std::string lower(std::string text) {
 }
 
 bool finds(const std::string& pattern, const std::string& text) {
-  return std::regex_search(text, std::regex(pattern, std::regex::ECMAScript | std::regex::icase));
+  // std::regex recurses per character: both sides are kept short.
+  if (pattern.size() > 512) throw Error(ErrorCode::model_invalid, "model.json: a pattern has more than 512 characters");
+  return std::regex_search(text.substr(0, 256), std::regex(pattern, std::regex::ECMAScript | std::regex::icase));
 }
 
 [[noreturn]] void invalid(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
@@ -241,7 +243,11 @@ ModelPackage read_model_package(const std::string& folder) {
     throw Error(
         ErrorCode::model_not_found,
         "no model.json in '" + folder + "'; give a model package folder (make one with: oncotome models import)");
-  const json j = json::parse(file, nullptr, false);
+  return parse_model_package({std::istreambuf_iterator<char>(file), {}}, folder);
+}
+
+ModelPackage parse_model_package(const std::string& text, const std::string& folder) {
+  const json j = json::parse(text, nullptr, false);
   if (!j.is_object()) invalid("it is no JSON object");
   try {
     return parse(j, folder);

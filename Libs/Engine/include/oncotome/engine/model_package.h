@@ -102,6 +102,9 @@ struct ModelPackage {
 /// Reads and checks model.json, not the weights. Throws Error{model_not_found, model_invalid, model_unsupported}.
 ModelPackage read_model_package(const std::string& folder);
 
+/// The same, from the text of a model.json that lies in `folder`.
+ModelPackage parse_model_package(const std::string& text, const std::string& folder);
+
 /// Reads the weights and checks their SHA-256. Throws Error{weights_invalid, weights_checksum, input_unreadable}.
 Weights read_package_weights(const ModelPackage& package);
 

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oncotome/core/error.h"
+#include "oncotome/engine/model_package.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  try {
+    oncotome::engine::parse_model_package({reinterpret_cast<const char*>(data), size}, ".");
+  } catch (const oncotome::Error&) {
+  }
+  return 0;
+}
