@@ -100,6 +100,20 @@ class Demo(WithFolder):
         there = sorted(str(p.relative_to(self.result)) for p in self.result.rglob("*") if p.is_file())
         self.assertEqual(there, sorted(self.report["files"]))
 
+    def test_slicer_finds_names_colors_and_terminology_in_the_seg_nrrd(self):
+        image = sitk.ReadImage(str(self.result / "segmentation.seg.nrrd"))
+        field = lambda key: image.GetMetaData(key)
+        self.assertEqual(field("Segmentation_MasterRepresentation"), "Binary labelmap")
+        for i, label in enumerate(self.report["labels"]):
+            self.assertEqual(field(f"Segment{i}_Name"), label["name"])
+            self.assertEqual(field(f"Segment{i}_LabelValue"), str(label["value"]))
+            self.assertEqual(field(f"Segment{i}_Extent"), "0 95 0 111 0 79")
+            self.assertEqual([round(255 * float(c)) for c in field(f"Segment{i}_Color").split()], label["color"])
+            parts = field(f"Segment{i}_Tags").split("|")[0].removeprefix("TerminologyEntry:").split("~")
+            self.assertEqual(len(parts), 7)
+            self.assertEqual(parts[2], "^".join(label["code"][k] for k in ("scheme", "value", "meaning")))
+        self.assertFalse(image.HasMetaDataKey(f"Segment{len(self.report['labels'])}_ID"))
+
     def test_the_same_input_gives_the_same_labels_and_the_same_objects(self):
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
         for name in "ab":
