@@ -100,7 +100,7 @@ void add_segment(DcmSegmentation& seg, const ResultContext& context, const Plann
   if (!context.region.value.empty()) segment->getGeneralAnatomyCode().getAnatomicRegion() = code_of(context.region);
   Uint16 number = 0;
   require(seg.addSegment(segment.get(), number), "a segment");
-  segment.release();
+  (void)segment.release();
   if (planned.label)
     receipt.segment_of_label[planned.label->value] = number;
   else
@@ -198,7 +198,7 @@ void put_pixels(DcmItem& dataset, const std::vector<std::uint8_t>& bits) {
   pixels->setVR(EVR_OB);
   require(pixels->putUint8Array(bits.data(), static_cast<unsigned long>(bits.size())), "the pixels");
   require(dataset.insert(pixels.get(), OFTrue), "the pixels");
-  pixels.release();
+  (void)pixels.release();
 }
 
 }  // namespace
