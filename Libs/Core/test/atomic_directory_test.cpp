@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <fstream>
 
 #include "oncotome/core/error.h"
@@ -34,7 +36,7 @@ class AtomicDirectoryTest : public testing::Test {
 
 TEST_F(AtomicDirectoryTest, Nothing_is_left_when_it_is_not_committed) {
   {
-    const AtomicDirectory out(base_ / "result", false);
+    const AtomicDirectory out(base_ / "result", "");
     put(out.path() / "a", "1");
     EXPECT_FALSE(fs::exists(base_ / "result"));
   }
@@ -42,7 +44,7 @@ TEST_F(AtomicDirectoryTest, Nothing_is_left_when_it_is_not_committed) {
 }
 
 TEST_F(AtomicDirectoryTest, A_commit_shows_everything_under_the_name_asked_for) {
-  AtomicDirectory out(base_ / "result/", false);
+  AtomicDirectory out(base_ / "result/", "");
   put(out.path() / "a", "1");
   out.commit();
   EXPECT_EQ(get(base_ / "result" / "a"), "1");
@@ -53,13 +55,13 @@ TEST_F(AtomicDirectoryTest, A_folder_with_something_in_it_is_refused_unless_it_s
   fs::create_directories(base_ / "result");
   put(base_ / "result" / "old", "1");
   try {
-    const AtomicDirectory out(base_ / "result", false);
+    const AtomicDirectory out(base_ / "result", "");
     FAIL();
   } catch (const oncotome::Error& e) {
     EXPECT_EQ(e.code(), oncotome::ErrorCode::output_exists);
   }
   {
-    AtomicDirectory out(base_ / "result", true);
+    AtomicDirectory out(base_ / "result", "old");
     put(out.path() / "new", "2");
     out.commit();
   }
@@ -68,9 +70,44 @@ TEST_F(AtomicDirectoryTest, A_folder_with_something_in_it_is_refused_unless_it_s
   EXPECT_EQ(entries(), 1u);
 }
 
+TEST_F(AtomicDirectoryTest, What_is_no_earlier_result_is_never_replaced) {
+  fs::create_directories(base_ / "study");
+  put(base_ / "study" / "image.dcm", "1");
+  put(base_ / "file", "2");
+  fs::create_directory_symlink(base_ / "study", base_ / "link");
+  for (const char* name : {"study", "file", "link"}) {
+    try {
+      const AtomicDirectory out(base_ / name, "report.json");
+      ADD_FAILURE() << name;
+    } catch (const oncotome::Error& e) {
+      EXPECT_EQ(e.code(), oncotome::ErrorCode::output_exists);
+    }
+  }
+  EXPECT_EQ(get(base_ / "study" / "image.dcm"), "1");
+  EXPECT_EQ(get(base_ / "file"), "2");
+  EXPECT_EQ(entries(), 3u);
+}
+
+TEST_F(AtomicDirectoryTest, A_file_is_whole_or_absent_and_replaced_only_when_asked) {
+  const auto write = [&](const std::string& text) {
+    return [text](const fs::path& temporary) { put(temporary, text); };
+  };
+  oncotome::write_file_atomically(base_ / "a.txt", false, write("1"));
+  EXPECT_THROW(oncotome::write_file_atomically(base_ / "a.txt", false, write("2")), oncotome::Error);
+  EXPECT_EQ(get(base_ / "a.txt"), "1");
+  oncotome::write_file_atomically(base_ / "a.txt", true, write("3"));
+  EXPECT_EQ(get(base_ / "a.txt"), "3");
+  const auto fail = [](const fs::path& temporary) {
+    put(temporary, "half");
+    throw std::runtime_error("full");
+  };
+  EXPECT_THROW(oncotome::write_file_atomically(base_ / "b.txt", false, fail), std::runtime_error);
+  EXPECT_EQ(entries(), 1u);
+}
+
 TEST_F(AtomicDirectoryTest, An_empty_folder_is_taken_as_the_place) {
   fs::create_directories(base_ / "result");
-  AtomicDirectory out(base_ / "result", false);
+  AtomicDirectory out(base_ / "result", "");
   put(out.path() / "a", "1");
   out.commit();
   EXPECT_EQ(get(base_ / "result" / "a"), "1");

@@ -23,13 +23,29 @@ std::string lower(std::string text) {
   return text;
 }
 
+// std::regex tries nested repetitions in exponentially many ways, and recurses per character.
+bool is_tame(const std::string& pattern) {
+  for (const char* repeated : {")*", ")+", "){"})
+    if (pattern.find(repeated) != std::string::npos) return false;
+  return pattern.size() <= 512 && std::count(pattern.begin(), pattern.end(), '*') <= 12;
+}
+
 bool finds(const std::string& pattern, const std::string& text) {
-  // std::regex recurses per character: both sides are kept short.
-  if (pattern.size() > 512) throw Error(ErrorCode::model_invalid, "model.json: a pattern has more than 512 characters");
   return std::regex_search(text.substr(0, 256), std::regex(pattern, std::regex::ECMAScript | std::regex::icase));
 }
 
 [[noreturn]] void invalid(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
+
+// nlohmann-json would wrap 258 to 2.
+std::vector<std::uint8_t> read_bytes(const json& j) {
+  std::vector<std::uint8_t> out;
+  for (const json& item : j) {
+    const auto value = item.get<std::int64_t>();
+    if (value < 0 || value > 255) invalid("label values and colors must be 0 to 255");
+    out.push_back(static_cast<std::uint8_t>(value));
+  }
+  return out;
+}
 
 Code read_code(const json& j) {
   return {j.at("value").get<std::string>(), j.at("scheme").get<std::string>(), j.at("meaning").get<std::string>()};
@@ -50,6 +66,7 @@ ChannelRule read_rule(const json& j) {
   rule.inversion_time_ms = read_range(j, "inversion_time_ms");
   rule.without_inversion_time = j.contains("inversion_time_ms") && j.at("inversion_time_ms").is_null();
   for (const std::string& pattern : {rule.description, rule.not_description}) {
+    if (!is_tame(pattern)) invalid("a pattern is longer than 512 characters or repeats a group");
     try {
       finds(pattern, "");
     } catch (const std::regex_error&) {
@@ -102,6 +119,8 @@ Preparation read_preparation(const json& steps, const ModelPackage& package) {
   }
   if (!p.foreground && (p.crop_margin || p.zscore == Preparation::Statistics::foreground))
     invalid("crop and normalize over foreground need a foreground step");
+  if (p.noise_background && p.zscore == Preparation::Statistics::none)
+    invalid("a background of noise needs a normalize step");
   return p;
 }
 
@@ -114,7 +133,7 @@ UNetInference read_unet(const json& j, const ModelPackage& package) {
   u.network.convs_per_stage = j.at("convs_per_stage").get<int>();
   u.patch_size = j.at("patch_size").get<Dhw>();
   u.overlap = j.at("overlap").get<double>();
-  u.class_labels = j.at("class_labels").get<std::vector<std::uint8_t>>();
+  u.class_labels = read_bytes(j.at("class_labels"));
   build_unet(u.network);
   if (u.network.in_channels != static_cast<std::int64_t>(package.channels.size()))
     invalid("in_channels differs from the number of input channels");
@@ -139,7 +158,9 @@ std::vector<Label> read_labels(const json& j) {
     label.name = item.at("name").get<std::string>();
     label.category = read_code(item.at("category"));
     label.type = read_code(item.at("type"));
-    label.color_rgb = item.at("color").get<std::array<std::uint8_t, 3>>();
+    const std::vector<std::uint8_t> color = read_bytes(item.at("color"));
+    if (color.size() != 3) invalid("a color has three values");
+    std::copy(color.begin(), color.end(), label.color_rgb.begin());
     label.lesion = item.at("lesion").get<bool>();
     labels.push_back(std::move(label));
   }
@@ -191,7 +212,7 @@ ModelPackage parse(const json& j, const std::string& folder) {
   }
   p.labels = read_labels(j.at("labels"));
   for (const json& region : j.value("regions", json::array()))
-    p.regions.push_back({region.at("name").get<std::string>(), region.at("labels").get<std::vector<std::uint8_t>>()});
+    p.regions.push_back({region.at("name").get<std::string>(), read_bytes(region.at("labels"))});
   p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
   return p;
 }

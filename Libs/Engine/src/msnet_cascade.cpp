@@ -139,7 +139,7 @@ class Cascade {
                                                   static_cast<std::uint64_t>(w));
               }
         }
-      const Tensor out = network.run(batch, job_);
+      const Tensor out = run_checked(network, batch, {N, 2, out_depth, padded_h, padded_w}, job_);
       for (std::int64_t n = 0; n < N; ++n) {
         const std::int64_t s = first_slab + n, start = start_of(s);
         const std::int64_t tumor = (2 * n + 1) * out_depth * padded_h * padded_w;  // class 1 of this slab

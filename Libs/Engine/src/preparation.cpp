@@ -74,6 +74,25 @@ void check_inputs(const ModelPackage& package, const std::vector<ChannelView>& c
   }
 }
 
+// A channel that ends inside the body would be zeros there, which no network can tell from tissue.
+void check_coverage(const ModelPackage& package, const std::vector<ChannelView>& channels, const Geometry& grid,
+                    const Mask& foreground, Prepared& out) {
+  std::size_t total = 0;
+  for (std::uint8_t v : foreground) total += v != 0;
+  if (foreground.empty()) total = grid.voxel_count();
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    if (same_grid(channels[c].geometry, channels[package.reference_channel].geometry)) continue;
+    const std::size_t outside = count_outside(channels[c].geometry, grid, foreground);
+    if (outside == 0) continue;
+    const double percent = 100 * static_cast<double>(outside) / static_cast<double>(total);
+    if (percent > 5)
+      throw Error(ErrorCode::precondition_unmet, "channel " + package.channels[c].name + " leaves " + rounded(percent) +
+                                                     " % of the body part uncovered; give a series that covers it");
+    out.doubts.push_back("channel " + package.channels[c].name + " leaves " + rounded(percent) +
+                         " % of the body part uncovered; zeros stand there");
+  }
+}
+
 }  // namespace
 
 Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& channels, const LabelVolume* mask,
@@ -108,6 +127,8 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
   }
 
   Mask foreground;
+  if (mask != nullptr && !wanted.foreground && wanted.zscore == Preparation::Statistics::none)
+    throw Error(ErrorCode::usage, "this model has no use for a mask; leave it out");
   if (mask != nullptr) {
     foreground = resample_nearest(*mask, grid).voxels;
     note("foreground", "from the mask that was given");
@@ -115,6 +136,7 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
     foreground = channel_foreground(volumes[*wanted.foreground]);
     note("foreground", "voxels of channel " + package.channels[*wanted.foreground].name + " above zero");
   }
+  check_coverage(package, channels, grid, foreground, out);
   Index3 first{0, 0, 0}, last{grid.size[0] - 1, grid.size[1] - 1, grid.size[2] - 1};
   if (!foreground.empty()) {
     if (!bounding_box(foreground, grid.size, wanted.crop_margin.value_or(0), first, last))

@@ -24,20 +24,27 @@ struct IndexMap {
   }
 };
 
-template <class T, class Sample>
-void fill(Volume<T>& out, const Geometry& source, Sample&& sample) {
-  const IndexMap map(source, out.geometry);
-  const Index3& size = out.geometry.size;
+// Calls f(voxel, source index, inside) for every voxel of the target.
+template <class F>
+void for_each_voxel(const Geometry& source, const Geometry& target, F&& f) {
+  const IndexMap map(source, target);
   std::size_t voxel = 0;
-  for (std::int64_t z = 0; z < size[2]; ++z)
-    for (std::int64_t y = 0; y < size[1]; ++y)
-      for (std::int64_t x = 0; x < size[0]; ++x, ++voxel) {
+  for (std::int64_t z = 0; z < target.size[2]; ++z)
+    for (std::int64_t y = 0; y < target.size[1]; ++y)
+      for (std::int64_t x = 0; x < target.size[0]; ++x, ++voxel) {
         const Vec3 p = map.at(x, y, z);
         bool inside = true;
         for (std::size_t a = 0; a < 3; ++a)
           inside = inside && p[a] > -0.5 - 1e-4 && p[a] < static_cast<double>(source.size[a]) - 0.5 + 1e-4;
-        if (inside) out.voxels[voxel] = sample(p);
+        f(voxel, p, inside);
       }
+}
+
+template <class T, class Sample>
+void fill(Volume<T>& out, const Geometry& source, Sample&& sample) {
+  for_each_voxel(source, out.geometry, [&](std::size_t voxel, const Vec3& p, bool inside) {
+    if (inside) out.voxels[voxel] = sample(p);
+  });
 }
 
 }  // namespace
@@ -108,6 +115,14 @@ Volume<float> resample_linear(const ChannelView& source, const Geometry& target)
     return static_cast<float>((1 - weight[2]) * along_y(low[2]) + weight[2] * along_y(high[2]));
   });
   return out;
+}
+
+std::size_t count_outside(const Geometry& source, const Geometry& target, const std::vector<std::uint8_t>& mask) {
+  std::size_t count = 0;
+  for_each_voxel(source, target, [&](std::size_t voxel, const Vec3&, bool inside) {
+    count += !inside && (mask.empty() || mask[voxel]);
+  });
+  return count;
 }
 
 LabelVolume resample_nearest(const LabelVolume& source, const Geometry& target) {

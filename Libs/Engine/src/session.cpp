@@ -70,6 +70,7 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   out.labels = resample_nearest(labels, channels[package.reference_channel].geometry);
   out.steps = std::move(prepared.steps);
   out.corrections = std::move(prepared.corrections);
+  out.doubts = std::move(prepared.doubts);
   out.timings_ms.emplace_back("restore", watch.lap_ms());
   return out;
 }

@@ -32,6 +32,14 @@ Tensor gaussian_importance(const Dhw& tile) {
   return out;
 }
 
+Tensor run_checked(const Executable& network, const Tensor& input, const std::vector<std::int64_t>& output_shape,
+                   const Job& job) {
+  Tensor output = network.run(input, job);
+  if (output.shape != output_shape)
+    throw Error(ErrorCode::weights_invalid, "the network's output has another shape than model.json says");
+  return output;
+}
+
 std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
                                              const Prepared& prepared, const Job& job) {
   const Executable& network = model.network("unet");
@@ -70,7 +78,7 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
           for_rows(start, [&](std::int64_t from, std::int64_t to, std::int64_t count) {
             std::copy_n(in.values.begin() + c * volume + from, count, patch.values.begin() + c * tile_volume + to);
           });
-        const Tensor logits = network.run(patch, job);
+        const Tensor logits = run_checked(network, patch, {1, K, tile[0], tile[1], tile[2]}, job);
         for (std::int64_t k = 0; k < K; ++k)
           for_rows(start, [&](std::int64_t to, std::int64_t from, std::int64_t count) {
             float* sums = sum.data() + k * volume + to;

@@ -96,6 +96,26 @@ TEST(Preparation, Input_that_a_model_cannot_take_is_refused_with_the_reason) {
   EXPECT_NE(refused(v, p).find("no voxel above zero"), std::string::npos);
 }
 
+TEST(Preparation, A_channel_that_ends_inside_the_body_is_doubted_or_refused) {
+  Preparation p;
+  p.foreground = 0;
+  const auto filled = [](std::int64_t slices) {
+    Geometry grid;
+    grid.size = {10, 10, slices};
+    return Volume<float>(grid, 1.0F);
+  };
+  const Volume<float> body = filled(20);
+  const auto with_slices = [&](std::int64_t slices) {
+    const Volume<float> part = filled(slices);
+    return prepare(package_with(p, 2), {{body.geometry, body.voxels.data()}, {part.geometry, part.voxels.data()}},
+                   nullptr, 0, Job());
+  };
+  EXPECT_TRUE(with_slices(20).doubts.empty());
+  ASSERT_EQ(with_slices(19).doubts.size(), 1u);
+  EXPECT_NE(with_slices(19).doubts[0].find("channel B leaves 5 %"), std::string::npos);
+  EXPECT_THROW(with_slices(18), Error);
+}
+
 TEST(Noise, It_has_mean_zero_deviation_one_and_depends_on_seed_stream_and_index_alone) {
   const Noise noise(1, 2);
   double sum = 0, squares = 0;

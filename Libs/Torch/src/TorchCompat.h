@@ -12,6 +12,14 @@ namespace oncotome::torch_backend {
 
 inline std::string libtorch_version() { return TORCH_VERSION; }
 
+/// float32 means float32, and the same input gives the same output: no TF32, no search for the fastest algorithm.
+inline void make_exact() {
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);
+}
+
 /// The floats of a contiguous CPU tensor; const_data_ptr is younger than 1.13.1.
 inline const float* floats(const at::Tensor& t) { return t.data_ptr<float>(); }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/backend.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -145,12 +143,7 @@ class TorchBackend : public engine::Backend {
  public:
   TorchBackend(engine::Device wanted, int threads) : device_(choose(wanted)) {
     at::set_num_threads(threads);
-#ifdef __GLIBC__
-    // Activations come and go by the gigabyte: keep their pages rather than fault them in again for every node.
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, 2147483647);
-    mallopt(M_TOP_PAD, 256 << 20);
-#endif
+    make_exact();
   }
 
   std::string name() const override { return "LibTorch " + libtorch_version(); }
@@ -161,7 +154,7 @@ class TorchBackend : public engine::Backend {
 
  private:
   static at::Device choose(engine::Device wanted) {
-    const bool has_cuda = at::hasCUDA() && at::detail::getCUDAHooks().getNumGPUs() > 0;
+    const bool has_cuda = at::hasCUDA() && at::getNumGPUs() > 0;
     if (wanted == engine::Device::cuda && !has_cuda)
       throw Error(ErrorCode::device_unavailable, "no CUDA device can be used here; choose --device cpu");
     return wanted == engine::Device::cpu || !has_cuda ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
@@ -174,5 +167,6 @@ class TorchBackend : public engine::Backend {
 }  // namespace oncotome::torch_backend
 
 extern "C" oncotome::engine::Backend* oncotome_create_backend(oncotome::engine::Device device, int threads) {
-  return new oncotome::torch_backend::TorchBackend(device, threads);
+  using namespace oncotome::torch_backend;
+  return translated([&] { return new TorchBackend(device, threads); });
 }

@@ -3,11 +3,10 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <string>
 #include <system_error>
 
 #include "oncotome/core/error.h"
@@ -26,30 +25,43 @@ void sync(const fs::path& path, int flags) {
   const int status = ::fsync(fd);
   const int error = errno;
   ::close(fd);
-  if (status != 0) unwritable("cannot flush a result to the disk", error);
+  // Some network file systems cannot flush a folder.
+  if (status != 0 && !((flags & O_DIRECTORY) && error == EINVAL))
+    unwritable("cannot flush a result to the disk", error);
 }
 
-bool is_taken(const fs::path& place) {
+fs::path absolute_place(const fs::path& place) {
   std::error_code ec;
-  if (!fs::exists(fs::symlink_status(place, ec))) return false;
-  return !fs::is_directory(place, ec) || !fs::is_empty(place, ec);
+  fs::path out = fs::absolute(place, ec);
+  if (ec) unwritable("the working directory is gone; give the output as an absolute path", ec.value());
+  out = out.lexically_normal();
+  return out.has_filename() ? out : out.parent_path();
 }
+
+// A name beside the place that nobody else has; ends as the place does, since writers look at the ending.
+fs::path temporary_beside(const fs::path& place, int attempt) {
+  return place.parent_path() /
+         (".partial-" + std::to_string(::getpid()) + "-" + std::to_string(attempt) + "-" + place.filename().string());
+}
+
+constexpr int kAttempts = 100;
 
 }  // namespace
 
-AtomicDirectory::AtomicDirectory(const fs::path& place, bool replace) : replace_(replace) {
+AtomicDirectory::AtomicDirectory(const fs::path& place, const std::string& replaceable)
+    : place_(absolute_place(place)), replaceable_(replaceable) {
+  check_place();
   std::error_code ec;
-  place_ = fs::absolute(place, ec).lexically_normal();
-  if (!place_.has_filename()) place_ = place_.parent_path();
-  if (!replace_ && is_taken(place_))
-    throw Error(ErrorCode::output_exists,
-                "the output folder exists and is not empty; choose another, or add --overwrite");
   fs::create_directories(place_.parent_path(), ec);
   if (ec) unwritable("cannot make the folder that shall hold the output", ec.value());
-  std::string pattern = (place_.parent_path() / ("." + place_.filename().string() + ".partial-XXXXXX")).string();
-  if (::mkdtemp(pattern.data()) == nullptr) unwritable("cannot make the output folder", errno);
-  temporary_ = pattern;
-  fs::permissions(temporary_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec, ec);
+  for (int attempt = 0; attempt < kAttempts && temporary_.empty(); ++attempt) {
+    const fs::path candidate = temporary_beside(place_, attempt);
+    if (::mkdir(candidate.c_str(), 0777) == 0)
+      temporary_ = candidate;
+    else if (errno != EEXIST)
+      unwritable("cannot make the output folder", errno);
+  }
+  if (temporary_.empty()) unwritable("cannot make the output folder", EEXIST);
 }
 
 AtomicDirectory::~AtomicDirectory() {
@@ -57,21 +69,67 @@ AtomicDirectory::~AtomicDirectory() {
   fs::remove_all(temporary_, ignored);
 }
 
-void AtomicDirectory::commit() {
-  for (const auto& entry : fs::recursive_directory_iterator(temporary_))
-    sync(entry.path(), entry.is_directory() ? O_RDONLY | O_DIRECTORY : O_RDONLY);
-  sync(temporary_, O_RDONLY | O_DIRECTORY);
+void AtomicDirectory::check_place() const {
   std::error_code ec;
-  const bool exists = fs::exists(fs::symlink_status(place_, ec));
-  const bool swap = replace_ && exists;
-  if (!swap && exists) ::rmdir(place_.c_str());
-  const unsigned flags = swap ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, place_.c_str(), flags) != 0) {
-    if (errno == EEXIST)
-      throw Error(ErrorCode::output_exists, "the output folder came into being meanwhile; choose another");
-    unwritable("cannot give the output folder its name", errno);
+  const fs::file_status status = fs::symlink_status(place_, ec);
+  if (!fs::exists(status)) return;
+  if (fs::is_directory(status) && fs::is_empty(place_, ec)) return;
+  if (replaceable_.empty())
+    throw Error(ErrorCode::output_exists,
+                "the output folder exists and is not empty; choose another, or add --overwrite");
+  if (!fs::is_directory(status) || !fs::exists(place_ / replaceable_, ec))
+    throw Error(ErrorCode::output_exists,
+                "the output exists and is no earlier result (it holds no " + replaceable_ + "); choose another folder");
+}
+
+void AtomicDirectory::commit() {
+  std::error_code ec;
+  for (fs::recursive_directory_iterator it(temporary_, ec), end; !ec && it != end; it.increment(ec))
+    sync(it->path(), it->is_directory() ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+  if (ec) unwritable("cannot list the results", ec.value());
+  sync(temporary_, O_RDONLY | O_DIRECTORY);
+  check_place();
+  // rename() takes an empty folder's place; a full one that may go is swapped, or moved aside where that cannot be
+  // done.
+  if (::rename(temporary_.c_str(), place_.c_str()) != 0) {
+    if ((errno != EEXIST && errno != ENOTEMPTY) || replaceable_.empty())
+      unwritable("cannot give the output folder its name", errno);
+    if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, place_.c_str(), RENAME_EXCHANGE) != 0) {
+      const fs::path aside = temporary_.string() + "-old";
+      if (::rename(place_.c_str(), aside.c_str()) != 0) unwritable("cannot move the earlier result aside", errno);
+      if (::rename(temporary_.c_str(), place_.c_str()) != 0) {
+        const int error = errno;
+        fs::rename(aside, place_, ec);
+        unwritable(ec ? "cannot give the output folder its name; the earlier result lies beside it"
+                      : "cannot give the output folder its name",
+                   error);
+      }
+      fs::remove_all(aside, ec);
+    }
   }
-  sync(place_.parent_path(), O_RDONLY | O_DIRECTORY);
+  try {
+    sync(place_.parent_path(), O_RDONLY | O_DIRECTORY);
+  } catch (const Error&) {
+    // The result stands already.
+  }
+}
+
+void write_file_atomically(const fs::path& place, bool replace,
+                           const std::function<void(const fs::path& temporary)>& write) {
+  const fs::path target = absolute_place(place);
+  std::error_code ec;
+  const fs::file_status status = fs::status(target, ec);
+  if (fs::exists(status) && !(replace && fs::is_regular_file(status)))
+    throw Error(ErrorCode::output_exists, "the output exists already; choose another, or add --overwrite for a file");
+  const fs::path temporary = temporary_beside(target, 0);
+  try {
+    write(temporary);
+    sync(temporary, O_RDONLY);
+    if (::rename(temporary.c_str(), target.c_str()) != 0) unwritable("cannot give the output its name", errno);
+  } catch (...) {
+    fs::remove(temporary, ec);
+    throw;
+  }
 }
 
 }  // namespace oncotome

@@ -2,13 +2,12 @@
 #include "oncotome/engine/backend.h"
 
 #include <dlfcn.h>
-#include <sched.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/process.h"
 
 namespace oncotome::engine {
 namespace {
@@ -16,7 +15,7 @@ namespace {
 // Beside the library that holds this function: the build tree, an installation and a bundle all have it so.
 std::filesystem::path own_folder() {
   Dl_info info{};
-  if (dladdr(reinterpret_cast<void*>(&available_cores), &info) == 0 || info.dli_fname == nullptr) return {};
+  if (dladdr(reinterpret_cast<void*>(&load_backend), &info) == 0 || info.dli_fname == nullptr) return {};
   return std::filesystem::path(info.dli_fname).parent_path();
 }
 
@@ -27,12 +26,6 @@ Device parse_device(const std::string& text) {
   if (text == "cpu") return Device::cpu;
   if (text == "cuda") return Device::cuda;
   throw Error(ErrorCode::usage, "the device must be auto, cpu or cuda, not '" + text + "'");
-}
-
-int available_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
 std::shared_ptr<const Backend> load_backend(Device device, int threads) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <string>
 
 namespace oncotome {
 
@@ -9,9 +11,10 @@ namespace oncotome {
 /// commit(). Unless committed, everything is removed again.
 class AtomicDirectory {
  public:
-  /// With `replace`, commit() swaps the new folder for the old one and removes that. Throws Error{output_exists} when
-  /// the place is taken by anything but an empty folder, Error{output_unwritable} when it cannot be written.
-  AtomicDirectory(const std::filesystem::path& place, bool replace);
+  /// `replaceable` names a file, such as "report.json": a folder at the place that holds it is swapped for the new one
+  /// and removed; empty replaces nothing. Throws Error{output_exists} when the place is taken by anything but an empty
+  /// folder or such a one, Error{output_unwritable} when it cannot be written.
+  AtomicDirectory(const std::filesystem::path& place, const std::string& replaceable);
   ~AtomicDirectory();
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
@@ -23,9 +26,16 @@ class AtomicDirectory {
   void commit();
 
  private:
+  void check_place() const;
+
   std::filesystem::path place_;
   std::filesystem::path temporary_;
-  bool replace_;
+  std::string replaceable_;
 };
+
+/// The same for one file: `write` fills a temporary file beside the place, with the same ending. Throws what it throws,
+/// and Error{output_exists} when there is a file already and `replace` is not set, Error{output_unwritable}.
+void write_file_atomically(const std::filesystem::path& place, bool replace,
+                           const std::function<void(const std::filesystem::path& temporary)>& write);
 
 }  // namespace oncotome

@@ -6,7 +6,7 @@
 
 namespace oncotome {
 
-/// Stable reasons of failure; error_codes.cpp holds the name and the exit code of each.
+/// Stable reasons of failure; error.cpp holds the name and the exit code of each.
 enum class ErrorCode {
   internal,
   usage,

@@ -30,7 +30,7 @@ class Backend {
   virtual ~Backend() = default;
   /// Such as "LibTorch 1.13.1".
   virtual std::string name() const = 0;
-  /// "cpu" or "cuda: <device name>".
+  /// "cpu" or "cuda:0".
   virtual std::string device() const = 0;
   virtual std::unique_ptr<Executable> compile(const Graph& graph, const Weights& weights) const = 0;
 };
@@ -38,9 +38,6 @@ class Backend {
 /// Loads the LibTorch backend; `threads` 0 means one per core this process may use.
 /// Throws Error{device_unavailable} with what to install or choose.
 std::shared_ptr<const Backend> load_backend(Device device, int threads);
-
-/// The cores this process may run on.
-int available_cores();
 
 /// The symbol that a backend library exports, with this type.
 constexpr const char* kCreateBackend = "oncotome_create_backend";

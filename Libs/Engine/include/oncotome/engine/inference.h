@@ -13,6 +13,10 @@ std::vector<std::int64_t> tile_starts(std::int64_t extent, std::int64_t tile, do
 /// value 1.
 Tensor gaussian_importance(const Dhw& tile);
 
+/// Runs the network and compares its output's shape with what the package says; throws Error{weights_invalid} too.
+Tensor run_checked(const Executable& network, const Tensor& input, const std::vector<std::int64_t>& output_shape,
+                   const Job& job);
+
 /// Labels [D,H,W] of a plain U-Net by sliding window.
 std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
                                              const Prepared& prepared, const Job& job);

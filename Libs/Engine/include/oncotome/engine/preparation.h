@@ -21,7 +21,7 @@ struct Prepared {
   Geometry grid;    ///< Of `channels`, after orientation, resampling and crop.
   Tensor channels;  ///< [C,D,H,W]
   std::vector<StepNote> steps;
-  std::vector<std::string> corrections;
+  std::vector<std::string> corrections, doubts;
 };
 
 /// Carries out the package's preparation; one channel per ChannelSpec, in its order. `mask` (on any grid, 0 or not)

@@ -21,7 +21,10 @@ Geometry respaced(const Geometry& grid, const Vec3& spacing_mm);
 /// take its value unchanged, so turning axes loses nothing.
 Volume<float> resample_linear(const ChannelView& source, const Geometry& target);
 
-/// The same with the nearest voxel.
+/// How many of the target's voxels that are set in `mask` (all, when it is empty) the source does not reach.
+std::size_t count_outside(const Geometry& source, const Geometry& target, const std::vector<std::uint8_t>& mask);
+
+/// Labels at the target's voxel centers, of the nearest voxel.
 LabelVolume resample_nearest(const LabelVolume& source, const Geometry& target);
 
 }  // namespace oncotome::engine

@@ -31,7 +31,7 @@ class Model {
 struct Segmentation {
   LabelVolume labels;  ///< On the grid of the reference channel.
   std::vector<StepNote> steps;
-  std::vector<std::string> corrections;
+  std::vector<std::string> corrections, doubts;
   std::vector<std::pair<std::string, double>> timings_ms;  ///< Per stage.
 };
 
