@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "guarded_load.h"
 #include "header.h"
 #include "oncotome/dicom/scan.h"
 #include "quiet_dcmtk.h"
@@ -74,7 +75,7 @@ void read_pixels(DcmFileFormat& file, const Header& header, float* out) {
 
 void load_slice(const Series& series, const Instance& instance, float* out) {
   DcmFileFormat file;
-  const OFCondition loaded = file.loadFile(instance.path.c_str());
+  const OFCondition loaded = guarded_load(file, instance.path, kAfterPixelData);
   if (loaded.bad()) unreadable(instance.path, std::string("cannot be read: ") + loaded.text());
   const Header header = read_header(file, instance.path);
   if (header.fault) throw Error(header.fault->code, header.fault->reason);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "guarded_load.h"
 #include "oncotome/core/error.h"
 
 namespace oncotome::dicom {
@@ -50,8 +51,7 @@ void require(const OFCondition& condition, const char* what) {
 
 std::unique_ptr<DcmFileFormat> read_attributes(const std::string& path) {
   auto file = std::make_unique<DcmFileFormat>();
-  const OFCondition read =
-      file->loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData);
+  const OFCondition read = guarded_load(*file, path, DCM_PixelData);
   if (read.bad())
     throw Error(ErrorCode::input_unreadable, "'" + std::filesystem::path(path).filename().string() +
                                                  "' could be read before but not again: " + read.text());

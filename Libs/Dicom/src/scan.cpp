@@ -8,6 +8,7 @@
 #include <set>
 
 #include "file_start.h"
+#include "guarded_load.h"
 #include "header.h"
 #include "quiet_dcmtk.h"
 #include "series.h"
@@ -72,8 +73,7 @@ std::optional<Header> read_file(const std::string& path, bool given_by_name) {
     throw Error(ErrorCode::dicom_syntax_unsupported,
                 "transfer syntax 1.2.840.10008.1.2.1.99 (deflated) is not supported: send it uncompressed");
   DcmFileFormat file;
-  const OFCondition loaded =
-      file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData);
+  const OFCondition loaded = guarded_load(file, path, DCM_PixelData);
   if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))
     throw Error(ErrorCode::input_unreadable,
                 file_name(path) + (kind == FileKind::unknown ? " is not a DICOM file" : " is damaged or cut short"));

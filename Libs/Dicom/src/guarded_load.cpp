@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guarded_load.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <vector>
+
+#include "header.h"
+#include "oncotome/core/error.h"
+
+namespace oncotome::dicom {
+namespace {
+
+constexpr std::uint32_t kUndefined = 0xffffffff;
+constexpr std::uint32_t kItem = 0xfffee000, kItemEnd = 0xfffee00d, kSequenceEnd = 0xfffee0dd;
+constexpr std::uint32_t kPixelData = 0x7fe00010;
+constexpr std::uint64_t kEndOfFile = std::numeric_limits<std::uint64_t>::max();
+
+struct Syntax {
+  bool is_explicit = false, is_big = false;
+};
+
+Syntax syntax_of(E_TransferSyntax dcmtk) {
+  const DcmXfer xfer(dcmtk);
+  return {static_cast<bool>(xfer.isExplicitVR()), static_cast<bool>(xfer.isBigEndian())};
+}
+
+/// A file as numbers at offsets; outside the file they are 0.
+class Bytes {
+ public:
+  explicit Bytes(const std::string& path) : file_(path, std::ios::binary | std::ios::ate) {
+    size_ = file_ ? static_cast<std::uint64_t>(file_.tellg()) : 0;
+  }
+
+  std::uint64_t size() const { return size_; }
+
+  /// Up to 16 bytes.
+  const unsigned char* at(std::uint64_t offset) {
+    if (offset < start_ || offset + 16 > start_ + sizeof window_) {
+      start_ = offset;
+      std::memset(window_, 0, sizeof window_);
+      file_.clear();
+      if (offset < size_ && file_.seekg(static_cast<std::streamoff>(offset)))
+        file_.read(reinterpret_cast<char*>(window_), sizeof window_);
+    }
+    return window_ + (offset - start_);
+  }
+
+  std::uint32_t u16(std::uint64_t offset, bool big) {
+    const unsigned char* b = at(offset);
+    return big ? std::uint32_t{b[0]} << 8 | b[1] : std::uint32_t{b[1]} << 8 | b[0];
+  }
+  std::uint32_t u32(std::uint64_t offset, bool big) {
+    const std::uint32_t first = u16(offset, big), second = u16(offset + 2, big);
+    return big ? first << 16 | second : second << 16 | first;
+  }
+  std::uint32_t tag(std::uint64_t offset, bool big) { return u16(offset, big) << 16 | u16(offset + 2, big); }
+
+ private:
+  std::ifstream file_;
+  std::uint64_t size_ = 0, start_ = kEndOfFile - 65536;
+  unsigned char window_[4096] = {};
+};
+
+struct Element {
+  std::uint32_t tag = 0, length = 0;
+  std::uint64_t value = 0;  ///< Offset.
+  DcmEVR vr = EVR_UNKNOWN;
+};
+
+/// A sequence, an item, the fragments of encapsulated pixels, or the data set.
+struct Level {
+  bool holds_items = false, is_opaque = false, is_undefined = false;
+  std::uint64_t end = kEndOfFile;
+  Syntax syntax;
+};
+
+class Walk {
+ public:
+  explicit Walk(const std::string& path) : path_(path), bytes_(path) {}
+
+  void run() {
+    if (bytes_.size() >= 132 && std::memcmp(bytes_.at(128), "DICM", 4) == 0) at_ = 132;
+    const E_TransferSyntax named = walk_meta();
+    levels_.push_back({false, false, false, kEndOfFile, syntax_of(named == EXS_Unknown ? guess() : named)});
+    while (bytes_.size() >= 8 && at_ <= bytes_.size() - 8 && !levels_.empty()) step();
+  }
+
+ private:
+  [[noreturn]] void damaged() const {
+    throw Error(ErrorCode::input_unreadable,
+                file_name(path_) + " is damaged: the lengths of its elements contradict each other");
+  }
+
+  // As DcmItem::checkTransferSyntax of DCMTK does it.
+  E_TransferSyntax guess() {
+    const unsigned char* b = bytes_.at(at_);
+    const char name[3] = {static_cast<char>(b[4]), static_cast<char>(b[5]), 0};
+    const bool has_vr = std::isalpha(b[4]) && std::isalpha(b[5]) && DcmVR(name).isStandard();
+    const auto group = static_cast<Uint16>(bytes_.u16(at_, false)),
+               element = static_cast<Uint16>(bytes_.u16(at_ + 2, false));
+    const auto big_group = static_cast<Uint16>(bytes_.u16(at_, true)),
+               big_element = static_cast<Uint16>(bytes_.u16(at_ + 2, true));
+    const bool little = DcmTag(group, element).error().good(), big = DcmTag(big_group, big_element).error().good();
+    const bool is_big = big && (!little || (group > 0xff && big_group <= 0xff));
+    if (has_vr) return is_big ? EXS_BigEndianExplicit : EXS_LittleEndianExplicit;
+    return is_big ? EXS_BigEndianImplicit : EXS_LittleEndianImplicit;
+  }
+
+  bool at_meta() {
+    const unsigned char* b = bytes_.at(at_);
+    return at_ < bytes_.size() && ((b[0] == 2 && b[1] == 0) || (b[0] == 0 && b[1] == 2));
+  }
+
+  /// Passes the file meta information and returns the transfer syntax that it names.
+  E_TransferSyntax walk_meta() {
+    if (!at_meta()) return EXS_Unknown;
+    const Syntax syntax = syntax_of(guess());
+    const Element first = element(syntax);
+    std::uint64_t end = kEndOfFile;
+    if (first.tag == 0x00020000 && first.length > 0) {
+      const std::uint32_t length = bytes_.u32(first.value, syntax.is_big);
+      if ((syntax.is_explicit && first.vr != EVR_UL) || first.length != 4 || length > bytes_.size()) damaged();
+      end = first.value + 4 + length;
+    }
+    std::string uid;
+    while (at_ < bytes_.size() && (end == kEndOfFile ? at_meta() : at_ < end)) {
+      const Element e = element(syntax);
+      if (nests(e, syntax)) damaged();
+      if (e.tag == 0x00020010 && uid.empty()) uid = uid_at(e, syntax);
+      at_ = e.value + e.length;
+    }
+    if (uid.empty()) return EXS_Unknown;
+    const DcmXfer xfer(uid.c_str());
+    if (xfer.getStreamCompression() != ESC_none)
+      throw Error(ErrorCode::dicom_syntax_unsupported,
+                  "transfer syntax " + uid + " (deflated) is not supported: send it uncompressed");
+    return xfer.getXfer();
+  }
+
+  std::string uid_at(const Element& e, Syntax syntax) {
+    std::string uid;
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(e.length, 64); ++i)
+      uid += static_cast<char>(*bytes_.at(e.value + i));
+    uid.erase(uid.find_last_not_of(std::string(" \0", 2)) + 1);
+    if ((syntax.is_explicit && e.vr != EVR_UI) || e.length > 64 ||
+        uid.find_first_not_of("0123456789.") != std::string::npos)
+      damaged();
+    return uid;
+  }
+
+  /// The element that starts here, PS3.5 section 7.1.
+  Element element(Syntax syntax) {
+    Element e;
+    e.tag = bytes_.tag(at_, syntax.is_big);
+    if (e.tag == kItem || e.tag == kItemEnd || e.tag == kSequenceEnd) {
+      e.vr = EVR_na;
+      e.length = bytes_.u32(at_ + 4, syntax.is_big);
+      e.value = at_ + 8;
+    } else if (!syntax.is_explicit) {
+      e.length = bytes_.u32(at_ + 4, syntax.is_big);
+      e.value = at_ + 8;
+    } else {
+      const unsigned char* b = bytes_.at(at_);
+      const char name[3] = {static_cast<char>(b[4]), static_cast<char>(b[5]), 0};
+      const DcmVR vr(name);
+      e.vr = vr.getEVR();
+      const bool is_long = vr.usesExtendedLengthEncoding();
+      e.length = is_long ? bytes_.u32(at_ + 8, syntax.is_big) : bytes_.u16(at_ + 6, syntax.is_big);
+      e.value = at_ + (is_long ? 12 : 8);
+    }
+    return e;
+  }
+
+  static bool is_unknown(const Element& e) { return e.vr == EVR_UN || e.vr == EVR_UNKNOWN || e.vr == EVR_UNKNOWN2B; }
+
+  /// Implicit VR leaves it to a dictionary what is a sequence, and UN may hold one too, PS3.5 section 6.2.2 note 2; but
+  /// every sequence starts with an item or its own end.
+  bool nests(const Element& e, Syntax syntax) {
+    if (e.length == kUndefined) return true;
+    const bool may_nest = e.vr == EVR_SQ || (!syntax.is_explicit && e.tag != kPixelData) ||
+                          (e.vr == EVR_UN && dcmEnableUnknownVRConversion.get());
+    if (!may_nest || e.length < 8) return false;
+    const std::uint32_t start = bytes_.tag(e.value, value_syntax(e, syntax).is_big);
+    return start == kItem || start == kSequenceEnd;
+  }
+
+  static Syntax value_syntax(const Element& e, Syntax syntax) {
+    return is_unknown(e) && syntax.is_explicit ? Syntax{} : syntax;
+  }
+
+  void step() {
+    const Level& level = levels_.back();
+    if (at_ == level.end) {
+      if (level.is_undefined) damaged();
+      levels_.pop_back();
+    } else if (level.holds_items) {
+      step_item(level);
+    } else {
+      step_element(level);
+    }
+  }
+
+  void step_item(const Level& level) {
+    const std::uint32_t tag = bytes_.tag(at_, level.syntax.is_big), length = bytes_.u32(at_ + 4, level.syntax.is_big);
+    at_ += 8;
+    if (tag == kSequenceEnd) return close(level);
+    if (tag != kItem || (level.is_opaque && length == kUndefined)) damaged();
+    if (level.is_opaque)
+      at_ = checked_end(level, at_, length);
+    else
+      open({false, false, length == kUndefined, checked_end(level, at_, length), level.syntax});
+  }
+
+  void step_element(const Level& level) {
+    const Element e = element(level.syntax);
+    const bool is_top = levels_.size() == 1;
+    if (e.vr == EVR_na) {
+      at_ += 8;
+      if (e.tag != kItemEnd) damaged();
+      return close(level);
+    }
+    if (is_top && e.tag > kPixelData) return levels_.clear();
+    const std::uint64_t end = checked_end(level, e.value, e.length);
+    if (!nests(e, level.syntax)) {
+      at_ = end;
+      return;
+    }
+    at_ = e.value;
+    const bool is_undefined = e.length == kUndefined;
+    const bool fragments =
+        is_undefined && (e.tag == kPixelData ? e.vr != EVR_SQ && e.vr != EVR_UN : e.vr != EVR_SQ && !is_unknown(e));
+    open({true, fragments, is_undefined, end, value_syntax(e, level.syntax)});
+  }
+
+  std::uint64_t checked_end(const Level& level, std::uint64_t start, std::uint32_t length) const {
+    if (length == kUndefined) return level.end;
+    if (start + length > level.end) damaged();
+    return start + length;
+  }
+
+  void open(const Level& level) {
+    levels_.push_back(level);
+    if (levels_.size() > 2 * kMaxNesting + 1)
+      throw Error(ErrorCode::input_unreadable, file_name(path_) + " has sequences nested more than " +
+                                                   std::to_string(kMaxNesting) +
+                                                   " deep: it is damaged or was made to do harm");
+  }
+
+  void close(const Level& level) {
+    if (!level.is_undefined && levels_.size() > 1 && at_ != level.end) damaged();
+    levels_.pop_back();
+  }
+
+  const std::string& path_;
+  Bytes bytes_;
+  std::uint64_t at_ = 0;
+  std::vector<Level> levels_;
+};
+
+}  // namespace
+
+void check_nesting(const std::string& path) { Walk(path).run(); }
+
+OFCondition guarded_load(DcmFileFormat& file, const std::string& path, const DcmTagKey& stop) {
+  check_nesting(path);
+  return file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, stop);
+}
+
+}  // namespace oncotome::dicom
