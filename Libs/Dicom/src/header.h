@@ -26,7 +26,6 @@ struct PixelFormat {
 struct Header {
   Series series;  ///< What the file says of its series; has no instances.
   Instance instance;
-  std::string patient_key;
   std::string transfer_syntax_uid;
   std::int64_t rows = 0, columns = 0;
   PixelFormat format;

@@ -110,7 +110,7 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     study.study_uid = study_uid;
     std::set<std::string> patients;
     for (auto& [uid, headers] : series) {
-      for (const Header& h : headers) patients.insert(h.patient_key);
+      for (const Header& h : headers) patients.insert(h.series.patient_key);
       study.series.push_back(make_series(std::move(headers)));
     }
     study.patient_key = *patients.begin();

@@ -155,7 +155,7 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
   h.instance.sop_instance_uid = needed_uid(item, DCM_SOPInstanceUID);
   h.series.study_uid = needed_uid(item, DCM_StudyInstanceUID);
   h.series.series_uid = needed_uid(item, DCM_SeriesInstanceUID);
-  h.patient_key = patient_key(item);
+  h.series.patient_key = patient_key(item);
   read_description(item, h.series);
   h.transfer_syntax_uid = raw_text(*file.getMetaInfo(), DCM_TransferSyntaxUID);
   if (h.transfer_syntax_uid.empty()) h.transfer_syntax_uid = DcmXfer(item.getOriginalXfer()).getXferID();

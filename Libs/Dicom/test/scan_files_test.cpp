@@ -179,6 +179,22 @@ TEST(Scan, Two_patients_in_one_study_are_a_fault) {
   EXPECT_NE(scan_all(folder / "2").studies.at(0).patient_key, one);
 }
 
+TEST(Scan, Series_of_two_scans_tell_whether_they_are_of_one_patient) {
+  const Folder folder;
+  const auto write = [&](const std::string& name, const std::string& id, const std::string& patient) {
+    write_ramp(folder / name, axial_grid(), [&](DcmItem& item, std::size_t) {
+      put(item, DCM_PatientID, id);
+      put(item, DCM_PatientName, patient);
+    });
+    return only_series(folder / name).patient_key;
+  };
+  const std::string one = write("1", "ID-1", "Doe^Jane");
+  EXPECT_EQ(one.size(), 64u);
+  EXPECT_EQ(write("2", "ID-1 ", "Doe^Jane^^^"), one);
+  EXPECT_NE(write("3", "ID-2", "Doe^Jane"), one);
+  EXPECT_NE(write("4", "ID-1", "Doe^John"), one);
+}
+
 TEST(Scan, Objects_that_are_no_volume_images_are_rejected_with_the_reason) {
   for (const char* uid : {UID_RTStructureSetStorage, UID_SegmentationStorage, UID_Comprehensive3DSRStorage,
                           UID_SecondaryCaptureImageStorage, UID_GrayscaleSoftcopyPresentationStateStorage,

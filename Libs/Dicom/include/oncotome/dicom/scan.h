@@ -27,6 +27,7 @@ struct Fault {
 
 /// Image files with one SeriesInstanceUID, and what was understood of them. Holds no patient's name or id.
 struct Series {
+  std::string patient_key;  ///< SHA-256 of the patient's id and name: tells patients apart, names nobody.
   std::string study_uid;
   std::string series_uid;
   std::string frame_of_reference_uid;
@@ -48,7 +49,7 @@ struct Series {
 
 struct Study {
   std::string study_uid;
-  std::string patient_key;  ///< SHA-256 of the patient's id and name: tells patients apart, names nobody.
+  std::string patient_key;  ///< As in its series.
   std::vector<Series> series;
 };
 
