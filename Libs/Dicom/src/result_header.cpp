@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <ctime>
 #include <filesystem>
 
 #include "guarded_load.h"
 #include "oncotome/core/error.h"
+#include "values.h"
 
 namespace oncotome::dicom {
 namespace {
@@ -75,6 +78,25 @@ void copy_element(DcmItem& source, DcmItem& target, const DcmTagKey& tag) {
     target.findAndDeleteElement(tag);
 }
 
+std::array<std::string, 2> local_date_time(const std::string& date, const std::string& time,
+                                           const std::string& offset) {
+  std::tm utc{}, local{};
+  const char* end = strptime((date + time).c_str(), "%Y%m%d%H%M%S", &utc);
+  if (!end || *end || date.size() != 8 || time.size() != 6)
+    throw Error(ErrorCode::internal, "the result's date or time is not as it should be; please report this");
+  std::time_t seconds = timegm(&utc);
+  int hours = 0, minutes = 0;
+  char sign = 0, more = 0;
+  const bool has_zone = std::sscanf(offset.c_str(), "%c%2d%2d%c", &sign, &hours, &minutes, &more) == 3 &&
+                        offset.size() == 5 && (sign == '+' || sign == '-');
+  if (has_zone) seconds += (sign == '-' ? -60 : 60) * (60 * hours + minutes);
+  (has_zone ? gmtime_r : localtime_r)(&seconds, &local);
+  char text[2][16];
+  std::strftime(text[0], sizeof text[0], "%Y%m%d", &local);
+  std::strftime(text[1], sizeof text[1], "%H%M%S", &local);
+  return {text[0], text[1]};
+}
+
 void put_result_header(DcmItem& target, DcmItem& source, const ResultContext& context, const ResultObject& object) {
   for (const DcmTagKey& tag : kOptional) copy_element(source, target, tag);
   for (const DcmTagKey& tag : kType2) {
@@ -93,10 +115,10 @@ void put_result_header(DcmItem& target, DcmItem& source, const ResultContext& co
   put(target, DCM_ManufacturerModelName, own_text(algorithm_name(p)));
   put(target, DCM_DeviceSerialNumber, p.model_sha256.empty() ? "0" : p.model_sha256.substr(0, 16));
   put(target, DCM_SoftwareVersions, own_text(p.version) + "\\" + own_text(algorithm_version(p)));
-  for (const DcmTagKey& tag : {DCM_ContentDate, DCM_InstanceCreationDate, DCM_SeriesDate})
-    put(target, tag, p.content_date);
-  for (const DcmTagKey& tag : {DCM_ContentTime, DCM_InstanceCreationTime, DCM_SeriesTime})
-    put(target, tag, p.content_time);
+  const auto [date, time] =
+      local_date_time(p.content_date, p.content_time, raw_text(source, DCM_TimezoneOffsetFromUTC));
+  for (const DcmTagKey& tag : {DCM_ContentDate, DCM_InstanceCreationDate, DCM_SeriesDate}) put(target, tag, date);
+  for (const DcmTagKey& tag : {DCM_ContentTime, DCM_InstanceCreationTime, DCM_SeriesTime}) put(target, tag, time);
 }
 
 void save_whole(DcmFileFormat& file, const std::string& path) {

@@ -35,6 +35,10 @@ std::string own_text(const std::string& text, std::size_t length = 64);
 /// Patient, study and character set as the bytes they are in the source; series, equipment and dates of our own.
 void put_result_header(DcmItem& target, DcmItem& source, const ResultContext& context, const ResultObject& object);
 
+/// Date and time (DA, TM) in the zone that TimezoneOffsetFromUTC (0008,0201) names, or else in the machine's, of a date
+/// and time in UTC. Throws Error{internal} when these are none.
+std::array<std::string, 2> local_date_time(const std::string& date, const std::string& time, const std::string& offset);
+
 /// Copies an element, or removes it from the target when the source has none.
 void copy_element(DcmItem& source, DcmItem& target, const DcmTagKey& tag);
 

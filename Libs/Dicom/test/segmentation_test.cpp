@@ -2,6 +2,8 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include <filesystem>
 
@@ -33,8 +35,17 @@ class Writing : public ::testing::Test {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     recipe_.seed = info->name();
+    set_zone("UTC");
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override {
+    fs::remove_all(folder_);
+    set_zone("UTC");
+  }
+
+  static void set_zone(const char* zone) {
+    setenv("TZ", zone, 1);
+    tzset();
+  }
 
   void add_series(int number, std::int64_t planes = 4) {
     Volume<float> image(Geometry{{6, 5, planes}, {1, 1, 2}, {0, 0, 0}});
@@ -178,6 +189,31 @@ TEST_F(Writing, ReportIsComprehensive3DSrInTheSameStudy) {
   EXPECT_EQ(text(path("sr.dcm"), DCM_StudyInstanceUID), text(path(), DCM_StudyInstanceUID));
   EXPECT_NE(text(path("sr.dcm"), DCM_SeriesInstanceUID), text(path(), DCM_SeriesInstanceUID));
   EXPECT_EQ(text(path("sr.dcm"), DCM_ContentTime), "111213");
+}
+
+TEST_F(Writing, SaysTheTimeInTheZoneOfTheSource) {
+  set_zone("AAA-3");
+  recipe_.edit = [](DcmItem& item, std::size_t) { item.putAndInsertString(DCM_TimezoneOffsetFromUTC, "-1145"); };
+  add_series(1);
+  const ResultContext result = context();
+  write_report(path("sr.dcm"), result, path(), write_segmentation(path(), result));
+  for (const std::string& file : {path(), path("sr.dcm")}) {
+    EXPECT_EQ(text(file, DCM_TimezoneOffsetFromUTC), "-1145");
+    for (const DcmTagKey& tag : {DCM_ContentDate, DCM_InstanceCreationDate}) EXPECT_EQ(text(file, tag), "20200102");
+    for (const DcmTagKey& tag : {DCM_ContentTime, DCM_InstanceCreationTime}) EXPECT_EQ(text(file, tag), "232713");
+  }
+}
+
+TEST_F(Writing, SaysTheTimeInTheZoneOfTheMachineWhereTheSourceNamesNone) {
+  set_zone("AAA-13");
+  add_series(1);
+  const ResultContext result = context();
+  write_report(path("sr.dcm"), result, path(), write_segmentation(path(), result));
+  for (const std::string& file : {path(), path("sr.dcm")}) {
+    EXPECT_EQ(text(file, DCM_TimezoneOffsetFromUTC), "");
+    for (const DcmTagKey& tag : {DCM_ContentDate, DCM_InstanceCreationDate}) EXPECT_EQ(text(file, tag), "20200104");
+    for (const DcmTagKey& tag : {DCM_ContentTime, DCM_InstanceCreationTime}) EXPECT_EQ(text(file, tag), "001213");
+  }
 }
 
 TEST_F(Writing, RefusesVoxelsThatNoLabelDescribes) {

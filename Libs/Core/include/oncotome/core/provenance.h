@@ -13,8 +13,8 @@ struct Provenance {
   std::string model_version;
   std::string model_sha256;  ///< Of the weights file, 64 hex digits.
   std::string parameters;    ///< What else decides the result (device-independent), in one line.
-  std::string content_date;  ///< YYYYMMDD, fixed once per job.
-  std::string content_time;  ///< HHMMSS
+  std::string content_date;  ///< YYYYMMDD in UTC, fixed once per job.
+  std::string content_time;  ///< HHMMSS in UTC; SEG and SR say it in the time zone of their source, or of the machine.
 };
 
 }  // namespace oncotome
