@@ -32,7 +32,8 @@ std::unique_ptr<DcmFileFormat> read_attributes(const std::string& path);
 /// without backslashes and control characters; cut to `length`.
 std::string own_text(const std::string& text, std::size_t length = 64);
 
-/// Patient, study and character set as the bytes they are in the source; series, equipment and dates of our own.
+/// Patient, study and character set as the bytes they are in the source, even where too long for their VR: all objects
+/// of a study must agree on them. Series, equipment and dates of our own.
 void put_result_header(DcmItem& target, DcmItem& source, const ResultContext& context, const ResultObject& object);
 
 /// Date and time (DA, TM) in the zone that TimezoneOffsetFromUTC (0008,0201) names, or else in the machine's, of a date

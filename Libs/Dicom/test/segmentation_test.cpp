@@ -168,6 +168,15 @@ TEST_F(Writing, CopiesThePatientInTheCharacterSetOfTheSource) {
   }
 }
 
+TEST_F(Writing, KeepsTheStudysIdEvenWhereItIsTooLong) {
+  const std::string id = "IBSI_1_STS_002_MR_T1";
+  recipe_.edit = [&](DcmItem& item, std::size_t) { item.putAndInsertString(DCM_StudyID, id.c_str()); };
+  add_series(1);
+  const ResultContext result = context();
+  write_report(path("sr.dcm"), result, path(), write_segmentation(path(), result));
+  for (const std::string& file : {path(), path("sr.dcm")}) EXPECT_EQ(text(file, DCM_StudyID), id);
+}
+
 TEST_F(Writing, SaysThatItsSourceWasLossy) {
   recipe_.edit = [](DcmItem& item, std::size_t slice) {
     if (slice != 2) return;
