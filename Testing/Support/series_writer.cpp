@@ -11,6 +11,7 @@
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "oncotome/dicom/decimal_string.h"
+#include "own_meta.h"
 
 namespace oncotome::testing {
 namespace {
@@ -165,7 +166,7 @@ std::vector<std::string> write_series(const Volume<float>& volume, const SeriesR
     if (r.edit) r.edit(*file.getDataset(), slice);
     const std::string name = std::to_string(10001 + n).substr(1) + ".dcm";
     paths.at(slice) = (std::filesystem::path(r.directory) / name).string();
-    require(file.saveFile(paths[slice].c_str(), EXS_LittleEndianExplicit));
+    require(dicom::save_as_own(file, paths[slice]));
   }
   return paths;
 }

@@ -11,6 +11,7 @@
 
 #include "guarded_load.h"
 #include "oncotome/core/error.h"
+#include "own_meta.h"
 #include "values.h"
 
 namespace oncotome::dicom {
@@ -123,7 +124,7 @@ void put_result_header(DcmItem& target, DcmItem& source, const ResultContext& co
 
 void save_whole(DcmFileFormat& file, const std::string& path) {
   const std::string temporary = path + ".part";
-  const OFCondition saved = file.saveFile(temporary.c_str(), EXS_LittleEndianExplicit, EET_ExplicitLength);
+  const OFCondition saved = save_as_own(file, temporary);
   std::error_code failed;
   if (saved.good()) std::filesystem::rename(temporary, path, failed);
   if (saved.good() && !failed) return;

@@ -225,6 +225,27 @@ TEST_F(Writing, SaysTheTimeInTheZoneOfTheMachineWhereTheSourceNamesNone) {
   }
 }
 
+TEST_F(Writing, FilesNameOncotomeAsWhatWroteThem) {
+  add_series(1);
+  const ResultContext result = context();
+  write_report(path("sr.dcm"), result, path(), write_segmentation(path(), result));
+  for (const std::string& file : {path(), path("sr.dcm"), result.sources[0]->instances[0].path}) {
+    DcmFileFormat format;
+    ASSERT_TRUE(format.loadFile(file.c_str()).good());
+    DcmMetaInfo& meta = *format.getMetaInfo();
+    OFString name, implementation, instance;
+    EXPECT_TRUE(meta.findAndGetOFString(DCM_ImplementationVersionName, name).good());
+    EXPECT_TRUE(meta.findAndGetOFString(DCM_ImplementationClassUID, implementation).good());
+    EXPECT_TRUE(meta.findAndGetOFString(DCM_MediaStorageSOPInstanceUID, instance).good());
+    EXPECT_EQ(name, "ONCOTOME_0_1");
+    EXPECT_EQ(implementation.substr(0, 5), "2.25.");
+    EXPECT_EQ(instance.c_str(), text(file, DCM_SOPInstanceUID));
+    Uint32 length = 0;
+    EXPECT_TRUE(meta.findAndGetUint32(DCM_FileMetaInformationGroupLength, length).good());
+    EXPECT_EQ(length + 12, meta.calcElementLength(EXS_LittleEndianExplicit, EET_UndefinedLength) - 132);
+  }
+}
+
 TEST_F(Writing, RefusesVoxelsThatNoLabelDescribes) {
   add_series(1);
   labels_.at(0, 0, 0) = 7;
