@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/process.h"
 #include "oncotome/engine/backend.h"
 
 namespace oncotome::apps {
@@ -46,7 +47,7 @@ void doctor(const Common& common) {
                    {"VTK", vtkVersion::GetVTKVersion()},
                    {"DCMTK", OFFIS_DCMTK_VERSION_STRING},
                    {"compiler", __VERSION__}};
-  j["cores"] = engine::available_cores();
+  j["cores"] = available_cores();
   j["cpu_features"] = cpu_features();
   j["devices"] = {device_row(engine::Device::cpu, "cpu"), device_row(engine::Device::cuda, "cuda")};
   if (common.json) {

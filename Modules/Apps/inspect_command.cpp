@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "inputs.h"
+#include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
 #include "report_json.h"
 #include "terminal.h"
@@ -102,13 +103,18 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
   json out = index_json(index);
   out["volumes"] = volumes;
   if (!json_file.empty()) {
-    std::ofstream file(json_file);
-    file << out.dump(2) << '\n';
-    file.close();
-    if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the JSON file");
+    if (std::filesystem::path(json_file).extension() != ".json")
+      throw Error(ErrorCode::usage,
+                  "the file for --json must end in .json; inputs come first: inspect INPUT --json FILE");
+    write_file_atomically(json_file, true, [&](const std::filesystem::path& temporary) {
+      std::ofstream file(temporary);
+      file << workflow::json_text(out);
+      file.close();
+      if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the JSON file: check the free space");
+    });
   }
   if (common.json)
-    std::cout << out.dump(2) << '\n';
+    std::cout << workflow::json_text(out);
   else
     print(out);
   if (index.studies.empty() && volumes.empty())
@@ -116,8 +122,10 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
                 "no image series was found in " + std::to_string(index.files_seen) + " files");
 }
 
-void convert(const std::string& path, const std::string& series_uid, const std::string& output, const Common& common) {
-  if (!workflow::is_volume_file(output)) throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii or .nii.gz");
+void convert(const std::string& path, const std::string& series_uid, const std::string& output, bool replace,
+             const Common& common) {
+  if (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr")
+    throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii or .nii.gz");
   Volume<float> volume;
   {
     const Terminal terminal(common.quiet);
@@ -125,22 +133,14 @@ void convert(const std::string& path, const std::string& series_uid, const std::
                  ? workflow::read_volume_file(path)
                  : dicom::load_volume(workflow::choose_series(dicom::scan({path}, terminal.job()), series_uid),
                                       terminal.job());
-    // Under a temporary name first: the output is whole or absent.
-    const std::filesystem::path place(output);
-    const std::string temporary = (place.parent_path() / (".partial-" + place.filename().string())).string();
-    try {
-      workflow::write_volume_file(temporary, volume);
+    write_file_atomically(output, replace, [&](const std::filesystem::path& temporary) {
+      workflow::write_volume_file(temporary.string(), volume);
       terminal.job().check();
-      std::filesystem::rename(temporary, place);
-    } catch (...) {
-      std::error_code ignored;
-      std::filesystem::remove(temporary, ignored);
-      throw;
-    }
+    });
   }
   const json geometry = workflow::geometry_json(volume.geometry);
   if (common.json) {
-    std::cout << json{{"output", output}, {"geometry", geometry}}.dump(2) << '\n';
+    std::cout << workflow::json_text({{"output", output}, {"geometry", geometry}});
   } else {
     std::cout << "wrote " << output << '\n';
     print_geometry(geometry);
@@ -170,14 +170,17 @@ void add_inspect(CLI::App& app, Common& common) {
 void add_convert(CLI::App& app, Common& common) {
   struct Options {
     std::string path, series_uid, output;
+    bool replace = false;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("convert", "Write one series as a volume, as it was understood");
   command->add_option("INPUT", options->path, "A folder or file")->required();
   command->add_option("--series", options->series_uid, "Series Instance UID, when there are several");
   command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
+  command->add_flag("--overwrite", options->replace, "Replace the file if it exists");
   command->add_flag("--json", common.json, "Print the geometry as JSON on stdout");
-  command->callback([options, &common] { convert(options->path, options->series_uid, options->output, common); });
+  command->callback(
+      [options, &common] { convert(options->path, options->series_uid, options->output, options->replace, common); });
 }
 
 }  // namespace oncotome::apps

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -50,6 +51,8 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return fail(error_name(ErrorCode::out_of_memory), "not enough memory",
                 Error(ErrorCode::out_of_memory, "").exit_code());
+  } catch (const std::filesystem::filesystem_error& e) {
+    return fail("input.unreadable", ("a file operation failed: " + e.code().message()).c_str(), 11);
   } catch (const std::exception& e) {
     return fail("internal", e.what(), 1);
   }

@@ -20,7 +20,7 @@ void show(const std::string& folder, const Common& common) {
   for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
   for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
   if (common.json) {
-    std::cout << j.dump(2) << '\n';
+    std::cout << workflow::json_text(j);
     return;
   }
   std::cout << package.title << "\n  name      " << package.name << ' ' << package.version << "\n  channels ";
@@ -42,22 +42,22 @@ void add_models(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Options>();
   CLI::App* models = app.add_subcommand("models", "Import and show model packages");
   models->require_subcommand(1);
-  CLI::App* import = models->add_subcommand("import", "Make a model package of trained weights");
-  import->add_option("PATH", options->path, "Folder with the weights")->required();
-  import->add_option("-o,--output", options->output, "Folder for the package")->required();
-  import->add_option("--kind", options->kind, "auto, or msnet (the brats17 cascade)");
-  import->add_flag("--overwrite", options->replace, "Replace the package if it exists");
-  import->callback([options, &common] {
+  CLI::App* import_command = models->add_subcommand("import", "Make a model package of trained weights");
+  import_command->add_option("PATH", options->path, "Folder with the weights")->required();
+  import_command->add_option("-o,--output", options->output, "Folder for the package")->required();
+  import_command->add_option("--kind", options->kind, "auto, or msnet (the brats17 cascade)");
+  import_command->add_flag("--overwrite", options->replace, "Replace the package if it exists");
+  import_command->callback([options, &common] {
     const std::string kind = engine::import_model(options->path, options->output, options->kind, options->replace);
-  if (common.json)
-    std::cout << nlohmann::json{{"kind", kind}, {"output", options->output}}.dump() << '\n';
-  else
-    std::cout << "imported a model of kind " << kind << " to " << options->output << '\n';
-});
-CLI::App* show_command = models->add_subcommand("show", "Tell what a package is, and check its weights");
-show_command->add_option("PATH", options->path, "A model package")->required();
-show_command->add_flag("--json", common.json, "As JSON on stdout");
-show_command->callback([options, &common] { show(options->path, common); });
+    if (common.json)
+      std::cout << workflow::json_text({{"kind", kind}, {"output", options->output}});
+    else
+      std::cout << "imported a model of kind " << kind << " to " << options->output << '\n';
+  });
+  CLI::App* show_command = models->add_subcommand("show", "Tell what a package is, and check its weights");
+  show_command->add_option("PATH", options->path, "A model package")->required();
+  show_command->add_flag("--json", common.json, "As JSON on stdout");
+  show_command->callback([options, &common] { show(options->path, common); });
 }  // namespace oncotome::apps
 
 }  // namespace oncotome::apps

@@ -4,6 +4,8 @@
 
 #include "commands.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/process.h"
+#include "report_json.h"
 #include "study_processor.h"
 #include "terminal.h"
 
@@ -31,13 +33,14 @@ void run(Options& options, const Common& common) {
     throw Error(ErrorCode::usage, "give a study (a folder or files), or each channel with --input CHANNEL=PATH");
   request.formats = {options.formats.begin(), options.formats.end()};
   request.device = engine::parse_device(options.device);
+  keep_freed_memory();
   nlohmann::json report;
   {
     const Terminal terminal(common.quiet);
     report = workflow::process_study(request, terminal.job());
   }
   if (common.json) {
-    std::cout << report.dump(2) << '\n';
+    std::cout << workflow::json_text(report);
     return;
   }
   std::cout << report["finding"].get<std::string>() << '\n';

@@ -19,10 +19,11 @@ struct Candidate {
   engine::SeriesTraits traits;
   std::optional<dicom::Series> series;
   std::string file;
+  std::size_t number = 0;  ///< Of the file among the input's, in order of their names: a name can hold a patient's.
 };
 
 std::string listed(const Candidate& candidate) {
-  if (!candidate.series) return "file " + fs::path(candidate.file).filename().string();
+  if (!candidate.series) return "volume file " + std::to_string(candidate.number);
   return "series " + candidate.series->series_uid;
 }
 
@@ -82,7 +83,10 @@ std::vector<Candidate> find_candidates(const ModelPackage& package, const InputR
   std::vector<Candidate> candidates;
   if (request.paths.empty()) return candidates;
   const std::vector<std::string> files = volume_files(request.paths);
-  for (const std::string& file : files) candidates.push_back(from_file(file, package.modality));
+  for (const std::string& file : files) {
+    candidates.push_back(from_file(file, package.modality));
+    candidates.back().number = candidates.size();
+  }
   std::vector<std::string> rest;
   for (const std::string& path : request.paths)
     if (!is_volume_file(path)) rest.push_back(path);
@@ -134,6 +138,9 @@ void check_frames(const ModelPackage& package, StudyInputs& inputs) {
   for (const ChannelInput& channel : inputs.channels) {
     const bool same = same_grid(channel.volume.geometry, reference.volume.geometry);
     if (channel.series && reference.series) {
+      if (channel.series->patient_key != reference.series->patient_key)
+        throw Error(ErrorCode::dicom_mixed_patients,
+                    "channels " + channel.name + " and " + reference.name + " belong to different patients");
       if (channel.series->study_uid != reference.series->study_uid)
         throw Error(ErrorCode::input_ambiguous,
                     "channels " + channel.name + " and " + reference.name + " belong to different studies");
@@ -213,7 +220,11 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
       input.series = std::move(candidate.series);
     } else {
       inputs.from_dicom = false;
-      input.volume = read_volume_file(candidate.file);
+      try {
+        input.volume = read_volume_file(candidate.file);
+      } catch (const Error& e) {
+        throw Error(e.code(), "channel " + input.name + ": " + e.what());
+      }
     }
     inputs.channels.push_back(std::move(input));
   }

@@ -8,6 +8,8 @@ namespace oncotome::workflow {
 
 using nlohmann::json;
 
+std::string json_text(const json& j) { return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+
 json model_json(const engine::ModelPackage& p) {
   return {{"name", p.name},       {"title", p.title},   {"version", p.version},          {"sha256", p.weights_sha256},
           {"license", p.license}, {"origin", p.origin}, {"intended_use", p.intended_use}};

@@ -9,6 +9,9 @@
 
 namespace oncotome::workflow {
 
+/// Indented text; bytes that are no UTF-8 are replaced.
+std::string json_text(const nlohmann::json& j);
+
 /// The parts of report.json (schema oncotome.report/1) that describe a package, its inputs, a grid, labels and lesions.
 nlohmann::json model_json(const engine::ModelPackage& package);
 nlohmann::json geometry_json(const Geometry& geometry);

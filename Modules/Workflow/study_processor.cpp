@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "study_processor.h"
 
-#include <sys/resource.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
@@ -15,6 +13,7 @@
 #include "itkTumorSegmentationImageFilter.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/digest.h"
+#include "oncotome/core/process.h"
 #include "oncotome/dicom/segmentation.h"
 #include "oncotome/render/pictures.h"
 #include "report_json.h"
@@ -37,20 +36,6 @@ constexpr std::size_t kMostPictures = 24;
 std::time_t job_time() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
   return epoch != nullptr ? static_cast<std::time_t>(std::atoll(epoch)) : std::time(nullptr);
-}
-
-std::string formatted(std::time_t time, const char* format) {
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  char text[64];
-  std::strftime(text, sizeof text, format, &parts);
-  return text;
-}
-
-double peak_memory_mib() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
 class Timings {
@@ -76,14 +61,18 @@ class Timings {
   std::vector<std::pair<std::string, double>> rows_;
 };
 
-LabelVolume read_labels(const std::string& path) {
-  const Volume<float> volume = read_volume_file(path);
+LabelVolume read_labels(const std::string& path, const std::string& what) {
+  Volume<float> volume;
+  try {
+    volume = read_volume_file(path);
+  } catch (const Error& e) {
+    throw Error(e.code(), what + ": " + e.what());
+  }
   LabelVolume labels(volume.geometry);
   for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
     const float rounded = std::round(volume.voxels[i]);
     if (!(rounded >= 0 && rounded <= 255))
-      throw Error(ErrorCode::input_unsupported,
-                  "'" + fs::path(path).filename().string() + "' is no label volume: it holds values outside 0 to 255");
+      throw Error(ErrorCode::input_unsupported, what + ": it is no label volume: it holds values outside 0 to 255");
     labels.voxels[i] = static_cast<std::uint8_t>(rounded);
   }
   return labels;
@@ -96,12 +85,14 @@ class Processor {
       : request_(request), job_(job), package_(engine::read_model_package(request.model_folder)), time_(job_time()) {}
 
   json run() {
-    AtomicDirectory folder(request_.output_folder, request_.replace);
+    check_output();
+    AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
     inputs_ = read_inputs(package_, request_.input, job_);
     if (!reference().series && (request_.formats.count("seg") > 0 || request_.formats.count("sr") > 0))
       throw Error(ErrorCode::usage, "seg and sr need DICOM input; leave them out of --formats");
-    if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file);
+    if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file, "the mask");
+    if (!request_.truth_file.empty()) truth_ = read_labels(request_.truth_file, "the truth");
     timings_.lap("read");
     segment();
     measure();
@@ -121,6 +112,20 @@ class Processor {
   }
 
  private:
+  // A result folder must not take the place of what it is made from.
+  void check_output() const {
+    std::error_code ec;
+    const fs::path output = fs::weakly_canonical(request_.output_folder, ec);
+    std::vector<std::string> inputs = request_.input.paths;
+    for (const auto& [name, path] : request_.input.by_hand) inputs.push_back(path);
+    for (const std::string& path : inputs) {
+      const fs::path input = fs::weakly_canonical(path, ec);
+      const auto meet = std::mismatch(output.begin(), output.end(), input.begin(), input.end());
+      if (meet.first == output.end())
+        throw Error(ErrorCode::usage, "the output folder is or holds an input; choose another");
+    }
+  }
+
   bool wants(const std::string& format) const {
     return request_.formats.empty() ? format != "nifti" : request_.formats.count(format) > 0;
   }
@@ -164,6 +169,7 @@ class Processor {
     for (const auto& [step, note] : filter->GetSegmentation().steps)
       report_["preparation"].push_back({{"step", step}, {"note", note}});
     report_["corrections"] = filter->GetSegmentation().corrections;
+    for (const std::string& doubt : filter->GetSegmentation().doubts) inputs_.doubts.push_back(doubt);
   }
 
   void measure() {
@@ -198,6 +204,9 @@ class Processor {
     for (const ChannelInput& channel : inputs_.channels) input["channels"].push_back(channel_json(channel));
     input["geometry"] = geometry_json(labels_.geometry);
     report_["doubts"] = inputs_.doubts;
+    if (std::abs(labels_.geometry.axis[2][2]) < 0.7)
+      report_["doubts"].push_back(
+          "the slices are not axial: longest axial diameters were taken in the plane of the slices");
     report_["labels"] = labels_json(labels_, package_.labels);
     report_["lesions"] = json::array();
     for (const Lesion& lesion : lesions_) {
@@ -208,10 +217,12 @@ class Processor {
     }
     report_["finding"] = finding_text(lesions_);
     report_["definitions"] = definitions_json();
-    if (!request_.truth_file.empty()) {
-      LabelVolume truth = read_labels(request_.truth_file);
-      if (!same_grid(truth.geometry, labels_.geometry)) truth = engine::resample_nearest(truth, labels_.geometry);
-      report_["evaluation"] = evaluation_json(labels_, truth, package_);
+    if (!truth_.voxels.empty()) {
+      if (!same_grid(truth_.geometry, labels_.geometry)) {
+        truth_ = engine::resample_nearest(truth_, labels_.geometry);
+        report_["corrections"].push_back("the truth was resampled to the grid of the labels");
+      }
+      report_["evaluation"] = evaluation_json(labels_, truth_, package_);
     }
     timings_.lap("describe");
   }
@@ -228,11 +239,11 @@ class Processor {
     context.provenance.model_name = package_.name;
     context.provenance.model_version = package_.version;
     context.provenance.model_sha256 = package_.weights_sha256;
-    context.provenance.content_date = formatted(time_, "%Y%m%d");
-    context.provenance.content_time = formatted(time_, "%H%M%S");
+    context.provenance.content_date = utc_text(time_, "%Y%m%d");
+    context.provenance.content_time = utc_text(time_, "%H%M%S");
     // The same UID must mean the same bytes, so whatever decides the bytes is named here.
     context.provenance.parameters = "seed " + std::to_string(request_.seed) + "; labels " +
-                                    labels_digest_.substr(0, 16) + "; " + formatted(time_, "%Y-%m-%dT%H:%M:%SZ");
+                                    labels_digest_.substr(0, 16) + "; " + utc_text(time_, "%Y-%m-%dT%H:%M:%SZ");
     context.task = package_.title;
     context.region = package_.region;
     context.labels = package_.labels;
@@ -271,6 +282,8 @@ class Processor {
       report_["lesions"][i]["picture"] = name;
       job_.check();
     }
+    if (lesions_.size() > kMostPictures)
+      report_["doubts"].push_back("only the " + std::to_string(kMostPictures) + " largest lesions have a picture");
     render::write_overview(file("images/overview.png"), scene);
     report_["pictures"]["overview"] = "images/overview.png";
     timings_.lap("draw slices");
@@ -289,9 +302,9 @@ class Processor {
     run = {{"device", device_},
            {"backend", backend_},
            {"precision", "f32"},
-           {"threads", request_.threads > 0 ? request_.threads : engine::available_cores()},
+           {"threads", request_.threads > 0 ? request_.threads : available_cores()},
            {"seed", request_.seed},
-           {"started", formatted(time_, "%Y-%m-%dT%H:%M:%SZ")},
+           {"started", utc_text(time_, "%Y-%m-%dT%H:%M:%SZ")},
            {"peak_memory_mib", peak_memory_mib()},
            {"timings_ms", timings_.to_json()}};
     const std::string path = file("report.json");
@@ -299,7 +312,7 @@ class Processor {
       const std::string html = file("report.html");
       write_text(html, html_report(report_, folder_));
     }
-    write_text(path, report_.dump(2) + "\n");
+    write_text(path, json_text(report_));
   }
 
   static void write_text(const std::string& path, const std::string& text) {
@@ -315,7 +328,7 @@ class Processor {
   const std::time_t time_;
   fs::path folder_;
   StudyInputs inputs_;
-  LabelVolume mask_, labels_;
+  LabelVolume mask_, truth_, labels_;
   std::vector<Lesion> lesions_;
   LesionVolume lesion_ids_;
   std::string labels_digest_, backend_, device_;
@@ -336,6 +349,12 @@ json process_study(const StudyRequest& request, const Job& job) {
     throw Error(ErrorCode::cancelled, "cancelled");
   } catch (const itk::OncotomeException& e) {
     throw Error(e.GetError());
+  } catch (const itk::MemoryAllocationError&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+  } catch (const itk::ExceptionObject& e) {
+    throw Error(ErrorCode::internal, std::string("ITK failed in ") + e.GetLocation());
+  } catch (const fs::filesystem_error& e) {
+    throw Error(ErrorCode::output_unwritable, "a file operation failed: " + e.code().message());
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
   }

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "itkOncotomeBridge.h"
 #include "oncotome/core/error.h"
 
 namespace oncotome::workflow {
@@ -39,22 +40,7 @@ void write(const std::string& path, const Volume<T>& volume, const std::map<std:
   using Image = itk::Image<T, 3>;
   const itk::ImageIOBase::Pointer io = io_for(path);
   if (!io) throw Error(ErrorCode::usage, "output must end in .nrrd, .nii or .nii.gz");
-  const auto image = Image::New();
-  typename Image::SizeType size;
-  typename Image::SpacingType spacing;
-  typename Image::PointType origin;
-  typename Image::DirectionType direction;
-  for (unsigned a = 0; a < 3; ++a) {
-    size[a] = static_cast<itk::SizeValueType>(volume.geometry.size[a]);
-    spacing[a] = volume.geometry.spacing_mm[a];
-    origin[a] = volume.geometry.origin_mm[a];
-    for (unsigned row = 0; row < 3; ++row) direction[row][a] = volume.geometry.axis[a][row];
-  }
-  image->SetRegions(size);
-  image->SetSpacing(spacing);
-  image->SetOrigin(origin);
-  image->SetDirection(direction);
-  image->GetPixelContainer()->SetImportPointer(const_cast<T*>(volume.voxels.data()), volume.voxels.size(), false);
+  const auto image = itk::OncotomeBridge::ViewOf(volume);
   itk::MetaDataDictionary& dictionary = image->GetMetaDataDictionary();
   for (const auto& [key, value] : fields) itk::EncapsulateMetaData<std::string>(dictionary, key, value);
   const auto writer = itk::ImageFileWriter<Image>::New();
@@ -65,8 +51,8 @@ void write(const std::string& path, const Volume<T>& volume, const std::map<std:
   try {
     writer->Update();
   } catch (const itk::ExceptionObject&) {
-    throw Error(ErrorCode::output_unwritable, "cannot write '" + std::filesystem::path(path).filename().string() +
-                                                  "': check the folder, its permissions and the free space");
+    throw Error(ErrorCode::output_unwritable,
+                "cannot write a volume: check the folder, its permissions and the free space");
   }
 }
 
@@ -75,12 +61,11 @@ void write(const std::string& path, const Volume<T>& volume, const std::map<std:
 bool is_volume_file(const std::string& path) { return is_nrrd(path) || is_nifti(path); }
 
 Volume<float> read_volume_file(const std::string& path) {
-  const std::string name = std::filesystem::path(path).filename().string();
   const itk::ImageIOBase::Pointer io = io_for(path);
-  if (!io) throw Error(ErrorCode::input_unsupported, "'" + name + "' is no NIfTI or NRRD file");
+  if (!io) throw Error(ErrorCode::input_unsupported, "it is no NIfTI or NRRD file");
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored))
-    throw Error(ErrorCode::input_not_found, "there is no file '" + name + "' at the path given");
+    throw Error(ErrorCode::input_not_found, "there is no such volume file");
   using Image = itk::Image<float, 3>;
   const auto reader = itk::ImageFileReader<Image>::New();
   reader->SetImageIO(io);
@@ -88,25 +73,15 @@ Volume<float> read_volume_file(const std::string& path) {
   try {
     reader->UpdateOutputInformation();
     if (io->GetNumberOfComponents() != 1)
-      throw Error(ErrorCode::input_unsupported, "'" + name + "' has several values per voxel; give a scalar volume");
+      throw Error(ErrorCode::input_unsupported, "it has several values per voxel; give a scalar volume");
     for (unsigned a = 3; a < io->GetNumberOfDimensions(); ++a)
       if (io->GetDimensions(a) > 1)
-        throw Error(ErrorCode::input_unsupported, "'" + name + "' has more than three dimensions; give one volume");
+        throw Error(ErrorCode::input_unsupported, "it has more than three dimensions; give one volume");
     reader->Update();
   } catch (const itk::ExceptionObject&) {
-    throw Error(ErrorCode::input_unreadable, "'" + name + "' cannot be read: it is damaged or not what its name says");
+    throw Error(ErrorCode::input_unreadable, "it cannot be read: it is damaged or not what its ending says");
   }
-  const Image* image = reader->GetOutput();
-  Volume<float> volume;
-  for (unsigned a = 0; a < 3; ++a) {
-    volume.geometry.size[a] = static_cast<std::int64_t>(image->GetLargestPossibleRegion().GetSize(a));
-    volume.geometry.spacing_mm[a] = image->GetSpacing()[a];
-    volume.geometry.origin_mm[a] = image->GetOrigin()[a];
-    for (unsigned row = 0; row < 3; ++row) volume.geometry.axis[a][row] = image->GetDirection()[row][a];
-  }
-  const float* first = image->GetBufferPointer();
-  volume.voxels.assign(first, first + volume.geometry.voxel_count());
-  return volume;
+  return itk::OncotomeBridge::VolumeOf<float>(reader->GetOutput());
 }
 
 void write_volume_file(const std::string& path, const Volume<float>& volume,

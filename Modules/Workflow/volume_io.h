@@ -11,7 +11,8 @@ namespace oncotome::workflow {
 /// True for the volume files that are read besides DICOM: .nii, .nii.gz, .nrrd, .nhdr, .seg.nrrd.
 bool is_volume_file(const std::string& path);
 
-/// Reads a 3-D scalar volume through ITK, in LPS. Throws Error{input_not_found, input_unreadable, input_unsupported}.
+/// Reads a 3-D scalar volume through ITK, in LPS. Throws Error{input_not_found, input_unreadable, input_unsupported},
+/// whose message does not name the file: names can hold a patient's.
 Volume<float> read_volume_file(const std::string& path);
 
 /// Writes .nrrd, .nii or .nii.gz, compressed; `fields` become NRRD key/value pairs. Throws Error{output_unwritable,

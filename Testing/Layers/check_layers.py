@@ -21,8 +21,8 @@ TABLE = {
     "Modules/Apps": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
 THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "sqlite3", "openssl"]
-# System calls stay in named folders of the libraries.
-POSIX = re.compile(r"^(unistd|fcntl|dlfcn|sched|signal|spawn|sys/.*)\.h$")
+# System calls stay in folders of that name.
+POSIX = re.compile(r"^(unistd|fcntl|dlfcn|sched|signal|spawn|malloc|poll|pthread|sys/.*)\.h$")
 # Tests may also use what they compare with.
 TEST_EXTRA = (["core"], ["gtest", "nlohmann", "itk", "vtk", "dcmtk"])
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
@@ -54,8 +54,11 @@ def problems_of(root):
                 party = third_party(path)
                 if party and party not in may_use:
                     yield f"{where}: {folder} may not include {party}"
-                if POSIX.match(path) and folder.startswith("Libs") and not in_test and "posix" not in file.parts and folder != "Libs/Torch":
+                if POSIX.match(path) and not in_test and "posix" not in file.parts:
                     yield f"{where}: system calls belong in a posix folder"
+                beside = re.match(r"(?!oncotome/)[a-z_]+\.h$", path) and not (file.parent / path).exists()
+                if beside and folder == "Modules/ITK" and (root / "Modules/Workflow" / path).exists():
+                    yield f"{where}: {folder} may not know Workflow"
                 if folder.startswith("Libs") and not in_test and re.search(r"Modules/|^itk", path):
                     yield f"{where}: Libs never include Modules"
     if seen < 100 and "--self-test" not in sys.argv:
@@ -69,6 +72,7 @@ def self_test():
             ("Libs/Engine/src/a.cpp", "#include <torch/torch.h>\n", 1),
             ("Libs/Dicom/src/b.cpp", '#include "oncotome/render/pictures.h"\n', 1),
             ("Libs/Core/src/c.cpp", "#include <dlfcn.h>\n#include <vector>\n", 1),
+            ("Modules/Apps/d.cpp", "#include <unistd.h>\n", 1),
             ("Modules/ITK/x/include/itkA.h", '#include "itkImage.h"\n#include "oncotome/engine/session.h"\n', 0),
         ]:
             (root / path).parent.mkdir(parents=True)

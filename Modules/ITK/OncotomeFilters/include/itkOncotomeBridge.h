@@ -2,6 +2,8 @@
 #ifndef itkOncotomeBridge_h
 #define itkOncotomeBridge_h
 
+#include <cmath>
+
 #include "itkImage.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/volume.h"
@@ -40,7 +42,8 @@ private:
 namespace itk::OncotomeBridge
 {
 
-/** Size, spacing, origin and direction of a 3-D image. */
+/** Size, spacing, origin and direction of a 3-D image. Sheared axes, as of a tilted gantry, raise an oncotome::Error.
+ */
 template <typename TImage>
 oncotome::Geometry
 GeometryOf(const TImage * image)
@@ -59,6 +62,16 @@ GeometryOf(const TImage * image)
   typename TImage::PointType first;
   image->TransformIndexToPhysicalPoint(image->GetLargestPossibleRegion().GetIndex(), first);
   geometry.origin_mm = { first[0], first[1], first[2] };
+  for (unsigned int axis = 0; axis < 3; ++axis)
+  {
+    if (!(std::abs(oncotome::dot(geometry.axis[axis], geometry.axis[(axis + 1) % 3])) < 1e-3) ||
+        !(geometry.spacing_mm[axis] > 0) || !std::isfinite(geometry.spacing_mm[axis] + geometry.origin_mm[axis]))
+    {
+      throw oncotome::Error(oncotome::ErrorCode::input_unsupported,
+                            "the image's axes are not perpendicular or its spacing is no length: "
+                            "resample it to a regular grid first");
+    }
+  }
   return geometry;
 }
 

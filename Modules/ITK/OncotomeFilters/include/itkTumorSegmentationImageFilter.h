@@ -101,12 +101,19 @@ protected:
   GenerateData() override;
 
 private:
+  /** What decides the model that is loaded. */
+  std::string
+  LoadKey() const
+  {
+    return m_ModelDirectory + '|' + m_Device + '|' + std::to_string(m_BackendThreads);
+  }
+
   std::string                    m_ModelDirectory;
   std::string                    m_Device{ "auto" };
   unsigned int                   m_BackendThreads{ 0 };
   SizeValueType                  m_Seed{ 0 };
   ModelPointer                   m_Model;
-  std::string                    m_LoadedFrom;
+  std::string                    m_LoadedAs;
   oncotome::engine::Segmentation m_Segmentation;
 };
 

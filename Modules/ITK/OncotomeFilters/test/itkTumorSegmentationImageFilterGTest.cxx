@@ -93,6 +93,27 @@ TEST_F(TumorSegmentationImageFilter, A_channel_on_another_grid_is_resampled_and_
   EXPECT_NE(m_Filter->GetSegmentation().corrections[0].find("channel B was resampled"), std::string::npos);
 }
 
+TEST_F(TumorSegmentationImageFilter, Sheared_axes_are_refused)
+{
+  m_B.geometry.axis[2] = { 0.995, 0.0998, 0 };
+  m_Filter->SetChannel("B", itk::OncotomeBridge::ViewOf(m_B));
+  try
+  {
+    m_Filter->Update();
+    FAIL();
+  }
+  catch (const itk::OncotomeException & error)
+  {
+    EXPECT_EQ(error.GetError().code(), oncotome::ErrorCode::input_unsupported);
+  }
+}
+
+TEST_F(TumorSegmentationImageFilter, A_device_chosen_after_the_model_was_looked_at_is_heeded)
+{
+  m_Filter->SetDevice("abacus");
+  EXPECT_THROW(m_Filter->Update(), itk::OncotomeException);
+}
+
 TEST_F(TumorSegmentationImageFilter, A_missing_channel_is_named)
 {
   m_Filter->SetInput(1, nullptr);
