@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 
 #include "oncotome/engine/components.h"
 
@@ -31,9 +32,16 @@ Lesion describe(const Sums& s, const Geometry& g) {
   return lesion;
 }
 
+std::int64_t box_cells(const Lesion& lesion) {
+  std::int64_t cells = 1;
+  for (std::size_t a = 0; a < 3; ++a) cells *= lesion.last_index[a] - lesion.first_index[a] + 2;
+  return cells;
+}
+
 }  // namespace
 
-LesionSet find_lesions(const LabelVolume& labels, const std::vector<Label>& table, double min_volume_mm3) {
+LesionSet find_lesions(const LabelVolume& labels, const std::vector<Label>& table, double min_volume_mm3,
+                       const Job& job) {
   std::array<bool, 256> is_lesion{};
   for (const Label& label : table) is_lesion[label.value] = label.lesion;
   const Geometry& g = labels.geometry;
@@ -42,39 +50,60 @@ LesionSet find_lesions(const LabelVolume& labels, const std::vector<Label>& tabl
   const Components components = connected_components(mask, g.size, Connectivity::corners26);
 
   std::vector<Sums> sums(components.voxel_counts.size());
-  std::size_t voxel = 0;
-  for (std::int64_t z = 0; z < g.size[2]; ++z)
-    for (std::int64_t y = 0; y < g.size[1]; ++y)
-      for (std::int64_t x = 0; x < g.size[0]; ++x, ++voxel) {
-        if (!components.labels[voxel]) continue;
-        Sums& s = sums[static_cast<std::size_t>(components.labels[voxel] - 1)];
-        const Index3 at{x, y, z};
-        ++s.count;
-        ++s.by_label[labels.voxels[voxel]];
+  for (std::int64_t z = 0; z < g.size[2]; ++z) {
+    job.report("measure", 0.1 * static_cast<double>(z) / static_cast<double>(g.size[2]));
+    for (std::int64_t y = 0; y < g.size[1]; ++y) {
+      job.check();
+      const auto row = static_cast<std::size_t>(g.size[0] * (y + g.size[1] * z));
+      const std::int32_t* component = components.labels.data() + row;
+      const std::uint8_t* label = labels.voxels.data() + row;
+      for (std::int64_t x = 0, end = 0; x < g.size[0]; x = end) {
+        for (end = x + 1; end < g.size[0] && component[end] == component[x] && label[end] == label[x];) ++end;
+        if (!component[x]) continue;
+        Sums& s = sums[static_cast<std::size_t>(component[x] - 1)];
+        const std::int64_t n = end - x;
+        s.count += n;
+        s.by_label[label[x]] += n;
+        const Index3 sum{n * (x + end - 1) / 2, n * y, n * z}, from{x, y, z}, to{end - 1, y, z};
         for (std::size_t a = 0; a < 3; ++a) {
-          s.index_sum[a] += static_cast<double>(at[a]);
-          s.first[a] = std::min(s.first[a], at[a]);
-          s.last[a] = std::max(s.last[a], at[a]);
+          s.index_sum[a] += static_cast<double>(sum[a]);
+          s.first[a] = std::min(s.first[a], from[a]);
+          s.last[a] = std::max(s.last[a], to[a]);
         }
       }
+    }
+  }
 
   std::vector<std::size_t> order(sums.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return sums[a].count > sums[b].count; });
+  const auto large_enough = [&](std::size_t i) {
+    return static_cast<double>(sums[i].count) * g.voxel_volume_mm3() >= min_volume_mm3;
+  };
+  order.erase(std::find_if_not(order.begin(), order.end(), large_enough), order.end());
+  if (order.size() > UINT16_MAX)
+    throw Error(ErrorCode::precondition_unmet,
+                "the labels fall into " + std::to_string(order.size()) +
+                    " separate lesions, more than the 65535 that can be numbered; raise the least lesion volume");
   LesionSet out;
   std::vector<std::uint16_t> id_of(sums.size() + 1, 0);
-  for (std::size_t i : order) {
-    Lesion lesion = describe(sums[i], g);
-    if (lesion.volume_mm3 < min_volume_mm3 || out.lesions.size() == UINT16_MAX) break;
-    lesion.id = static_cast<std::uint16_t>(out.lesions.size() + 1);
-    id_of[i + 1] = lesion.id;
-    out.lesions.push_back(std::move(lesion));
+  std::int64_t cells = 0;
+  for (const std::size_t i : order) {
+    out.lesions.push_back(describe(sums[i], g));
+    out.lesions.back().id = id_of[i + 1] = static_cast<std::uint16_t>(out.lesions.size());
+    cells += box_cells(out.lesions.back());
   }
   out.ids = LesionVolume(g);
   for (std::size_t i = 0; i < mask.size(); ++i)
     out.ids.voxels[i] = id_of[static_cast<std::size_t>(components.labels[i])];
-  for (Lesion& lesion : out.lesions) measure_surface(out.ids, lesion);
+  std::int64_t done = 0;
+  const auto fraction = [&] { return 0.1 + 0.9 * static_cast<double>(done) / static_cast<double>(cells); };
+  for (Lesion& lesion : out.lesions) {
+    const double from = fraction();
+    done += box_cells(lesion);
+    measure_surface(out.ids, lesion, job, from, fraction());
+  }
   return out;
 }
 

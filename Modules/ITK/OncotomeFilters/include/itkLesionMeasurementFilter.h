@@ -12,7 +12,9 @@ namespace itk
  * \brief Splits a label image into lesions and measures each: volume, surface, diameters, centroid.
  *
  * A lesion is a 26-connected component of the union of the lesion labels, at least as large as the minimum volume. The
- * output holds the lesion numbers, 1 for the largest; GetLesions() holds the measurements in patient space, mm.
+ * output holds the lesion numbers, 1 for the largest; GetLesions() holds the measurements in patient space, mm. Labels
+ * other than whole numbers from 0 to 255, and more lesions than the output's pixels can number, raise an exception.
+ * Progress is reported per slice of each lesion; an abort takes effect there and raises ProcessAborted.
  *
  * \ingroup OncotomeFilters
  */
@@ -67,6 +69,11 @@ protected:
   GenerateData() override;
 
 private:
+  using LesionPixelType = typename TLesionImage::PixelType;
+
+  oncotome::LabelVolume
+  ReadLabels() const;
+
   std::vector<oncotome::Label>  m_Labels;
   double                        m_MinimumVolume{ 0.0 };
   std::vector<oncotome::Lesion> m_Lesions;

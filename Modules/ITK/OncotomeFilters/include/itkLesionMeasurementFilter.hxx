@@ -2,6 +2,9 @@
 #ifndef itkLesionMeasurementFilter_hxx
 #define itkLesionMeasurementFilter_hxx
 
+#include <cmath>
+#include <string>
+
 #include "itkLesionMeasurementFilter.h"
 #include "itkOncotomeBridge.h"
 
@@ -38,15 +41,66 @@ LesionMeasurementFilter<TLabelImage, TLesionImage>::GenerateData()
     label.lesion = true;
     labels.push_back(label);
   }
-  const auto                  volume = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetInput());
-  oncotome::engine::LesionSet found = oncotome::engine::find_lesions(volume, labels, m_MinimumVolume);
+  oncotome::Job * running = nullptr;
+  oncotome::Job   job(
+      [this, &running](std::string_view, double fraction)
+      {
+        this->UpdateProgress(static_cast<float>(fraction));
+        if (this->GetAbortGenerateData())
+        {
+          running->cancel();
+        }
+      });
+  running = &job;
+  m_Lesions.clear();
+  oncotome::engine::LesionSet found;
+  try
+  {
+    found = oncotome::engine::find_lesions(this->ReadLabels(), labels, m_MinimumVolume, job);
+    if (static_cast<double>(found.lesions.size()) > static_cast<double>(NumericTraits<LesionPixelType>::max()))
+    {
+      throw oncotome::Error(oncotome::ErrorCode::precondition_unmet,
+                            std::to_string(found.lesions.size()) +
+                                " lesions are more than the output's pixel type can number; choose a wider one");
+    }
+  }
+  catch (const oncotome::Error & error)
+  {
+    if (error.code() == oncotome::ErrorCode::cancelled)
+    {
+      this->ResetPipeline();
+      throw ProcessAborted(__FILE__, __LINE__);
+    }
+    throw OncotomeException(__FILE__, __LINE__, error);
+  }
+
   m_Lesions = std::move(found.lesions);
   this->AllocateOutputs();
   auto * ids = this->GetOutput()->GetBufferPointer();
   for (const std::uint16_t id : found.ids.voxels)
   {
-    *ids++ = static_cast<typename TLesionImage::PixelType>(id);
+    *ids++ = static_cast<LesionPixelType>(id);
   }
+}
+
+template <typename TLabelImage, typename TLesionImage>
+oncotome::LabelVolume
+LesionMeasurementFilter<TLabelImage, TLesionImage>::ReadLabels() const
+{
+  oncotome::LabelVolume                   labels(OncotomeBridge::GeometryOf(this->GetInput()));
+  const typename TLabelImage::PixelType * pixel = this->GetInput()->GetBufferPointer();
+  for (std::uint8_t & label : labels.voxels)
+  {
+    const auto value = static_cast<double>(*pixel++);
+    if (!(value >= 0 && value <= 255 && value == std::floor(value)))
+    {
+      throw oncotome::Error(oncotome::ErrorCode::precondition_unmet,
+                            "the label image holds " + std::to_string(value) +
+                                "; labels are whole numbers from 0 to 255");
+    }
+    label = static_cast<std::uint8_t>(value);
+  }
+  return labels;
 }
 
 template <typename TLabelImage, typename TLesionImage>
