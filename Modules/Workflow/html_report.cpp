@@ -211,7 +211,7 @@ std::string key_pictures(const json& report, const std::filesystem::path& folder
   std::size_t count = 0;
   for (const json& lesion : member(report, "lesions")) {
     const std::string one = figure(member(lesion, "picture"), folder,
-                                   "Lesion " + plain(member(lesion, "id")) + " on the slice that holds the most of it");
+                                   "Lesion " + plain(member(lesion, "id")) + " on the slice where it is longest");
     count += !one.empty();
     figures += one;
   }

@@ -63,7 +63,7 @@ void Canvas::fill(int x, int y, int width, int height, Rgb color) {
     for (int u = x; u < x + width; ++u) set(u, v, color);
 }
 
-void Canvas::line(double x0, double y0, double x1, double y1, double thickness, Rgb color, double dash) {
+void Canvas::line(double x0, double y0, double x1, double y1, double thickness, Rgb color) {
   const double length = std::hypot(x1 - x0, y1 - y0);
   if (length == 0) return;
   const double dx = (x1 - x0) / length;
@@ -80,7 +80,6 @@ void Canvas::line(double x0, double y0, double x1, double y1, double thickness, 
       const double along = px * dx + py * dy;
       double outside = std::abs(px * dy - py * dx) - thickness / 2;
       outside = std::max({outside, -along, along - length});
-      if (dash > 0) outside = std::max(outside, std::abs(std::fmod(along + 2 * dash, 2 * dash) - dash / 2) - dash / 2);
       const double alpha = std::clamp(0.5 - outside, 0.0, 1.0);
       if (alpha > 0) blend(x, y, color, alpha);
     }

@@ -23,8 +23,8 @@ class Canvas {
   void set(int x, int y, Rgb color) { blend(x, y, color, 1.0); }
   void blend(int x, int y, Rgb color, double alpha);
   void fill(int x, int y, int width, int height, Rgb color);
-  /// Anti-aliased; `dash` is the length of strokes and gaps, 0 for a solid line.
-  void line(double x0, double y0, double x1, double y1, double thickness, Rgb color, double dash = 0);
+  /// Anti-aliased.
+  void line(double x0, double y0, double x1, double y1, double thickness, Rgb color);
   /// One line of UTF-8 text with a dark rim; (x,y) is the middle of its left end, center or right end.
   void text(double x, double y, const std::string& text, int size, Rgb color, Align align = Align::left);
   /// Width in pixels of a line of text.

@@ -23,11 +23,6 @@ std::string with_digits(double value, int digits) {
   return text;
 }
 
-/// The slice in which the longest axial diameter lies; often not the key slice.
-std::int64_t diameter_slice(const Geometry& g, const Lesion& lesion) {
-  return std::llround(g.index_of(lesion.axial_diameter_ends_mm[0])[2]);
-}
-
 void paint_diameter(Canvas& canvas, const View& view, const Scene& scene, const Lesion& lesion) {
   const Geometry& g = scene.image->geometry;
   const Vec2 a = view.pixel_of(g, g.index_of(lesion.axial_diameter_ends_mm[0]));
@@ -36,11 +31,10 @@ void paint_diameter(Canvas& canvas, const View& view, const Scene& scene, const 
   if (length == 0) return;
   const double nx = -(b[1] - a[1]) / length;
   const double ny = (b[0] - a[0]) / length;
-  const double dash = diameter_slice(g, lesion) == lesion.key_slice ? 0 : 9;
   for (const bool shadow : {true, false}) {
     const Rgb color = shadow ? Rgb{0, 0, 0} : kMeasure;
     const double width = shadow ? 3.5 : 1.8;
-    canvas.line(a[0], a[1], b[0], b[1], width, color, dash);
+    canvas.line(a[0], a[1], b[0], b[1], width, color);
     for (const Vec2& end : {a, b})
       canvas.line(end[0] - 9 * nx, end[1] - 9 * ny, end[0] + 9 * nx, end[1] + 9 * ny, width, color);
   }
@@ -120,11 +114,10 @@ void write_key_slice(const std::string& path, const Scene& scene, const Lesion& 
   paint_letters(canvas, view, 26);
   paint_scale_bar(canvas, view, kText);
 
-  std::string caption = "Lesion " + std::to_string(lesion.id) + "    " +
-                        with_digits(lesion.volume_mm3 / 1000, lesion.volume_mm3 < 1000 ? 2 : 1) + " ml    longest " +
-                        view.frame.plane + " diameter " + with_digits(lesion.longest_axial_diameter_mm, 1) + " mm";
-  if (const std::int64_t k = diameter_slice(g, lesion); k != lesion.key_slice)
-    caption += " (on slice " + std::to_string(k + 1) + ")";
+  const std::string caption = "Lesion " + std::to_string(lesion.id) + "    " +
+                              with_digits(lesion.volume_mm3 / 1000, lesion.volume_mm3 < 1000 ? 2 : 1) +
+                              " ml    longest " + view.frame.plane + " diameter " +
+                              with_digits(lesion.longest_axial_diameter_mm, 1) + " mm";
   canvas.text(16, caption_top + 13, caption, kText, kInk);
   canvas.text(width - 16, legend_top + 15, place, kText, kFaint, Align::right);
   if (!window.note.empty()) canvas.text(view.corner[0] + 14, view.height() - 18, window.note, 16, kFaint);

@@ -98,6 +98,12 @@ TEST(HtmlReport, Embeds_pictures_as_base64) {
   }
 }
 
+TEST(HtmlReport, Captions_a_key_slice_as_the_one_where_the_lesion_is_longest) {
+  std::ofstream(testing::TempDir() + "/pixel.png", std::ios::binary) << "f";
+  EXPECT_TRUE(has(html_report(small_report(), testing::TempDir()),
+                  "<figcaption>Lesion 1 on the slice where it is longest</figcaption>"));
+}
+
 TEST(HtmlReport, Does_without_lesions_pictures_and_everything_optional) {
   json report = small_report();
   report["lesions"] = json::array();

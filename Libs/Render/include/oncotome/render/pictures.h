@@ -19,9 +19,9 @@ struct Scene {
   std::string modality;  ///< "CT" gets a fixed window, others their percentiles.
 };
 
-/// PNG of the lesion's key slice: gray image, outline of each class in its color, the lesion's diameter line, patient
-/// side letters at the edges (radiological convention: patient right at the viewer's left), a scale bar and a caption.
-/// A small lesion is enlarged in a corner. Needs no GL. Throws Error{output_unwritable}.
+/// PNG of the lesion's key slice: gray image, outline of each class in its color, the line of the lesion's longest
+/// diameter there, patient side letters at the edges (radiological convention: patient right at the viewer's left), a
+/// scale bar and a caption. A small lesion is enlarged in a corner. Needs no GL. Throws Error{output_unwritable}.
 void write_key_slice(const std::string& path, const Scene& scene, const Lesion& lesion);
 
 /// PNG montage of evenly spaced slices (through the lesions where there are some), outlines and letters as above.
