@@ -45,6 +45,7 @@ if(NOT ONCOTOME_ENGINE_ONLY)
   find_package(VTK REQUIRED COMPONENTS CommonCore CommonDataModel FiltersCore FiltersGeneral IOImage ImagingCore
                                        RenderingCore RenderingFreeType RenderingOpenGL2)
   find_package(ITK REQUIRED COMPONENTS ITKCommon ITKIONRRD ITKIONIFTI ITKIOImageBase)
+  find_package(ZLIB REQUIRED)
   find_package(CLI11 REQUIRED)
 endif()
 find_package(nlohmann_json REQUIRED)

@@ -137,6 +137,18 @@ class Processor {
 
   const ChannelInput& reference() const { return inputs_.channels[package_.reference_channel]; }
 
+  // Update with progress to the job and its cancel to the filter.
+  void run_filter(itk::ProcessObject* filter, const char* stage) {
+    filter->AddObserver(itk::ProgressEvent(), [this, filter, stage](const itk::EventObject&) {
+      try {
+        job_.report(stage, filter->GetProgress());
+      } catch (const Error&) {
+        filter->AbortGenerateDataOn();
+      }
+    });
+    filter->Update();
+  }
+
   void segment() {
     job_.report("load model", 0.0);
     const auto model = engine::Model::load(request_.model_folder, request_.device, request_.threads);
@@ -150,18 +162,7 @@ class Processor {
     for (unsigned int i = 0; i < inputs_.channels.size(); ++i)
       filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs_.channels[i].volume));
     if (!mask_.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask_));
-    const auto watch = itk::CStyleCommand::New();
-    watch->SetClientData(const_cast<Job*>(&job_));
-    watch->SetCallback([](itk::Object* caller, const itk::EventObject&, void* job) {
-      auto* process = static_cast<itk::ProcessObject*>(caller);
-      try {
-        static_cast<const Job*>(job)->report("segment", process->GetProgress());
-      } catch (const Error&) {
-        process->AbortGenerateDataOn();
-      }
-    });
-    filter->AddObserver(itk::ProgressEvent(), watch);
-    filter->Update();
+    run_filter(filter, "segment");
     labels_ = itk::OncotomeBridge::VolumeOf<std::uint8_t>(filter->GetOutput());
     labels_.geometry = reference().volume.geometry;
     for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
@@ -178,7 +179,7 @@ class Processor {
     filter->SetInput(itk::OncotomeBridge::ViewOf(labels_));
     filter->SetLabels(package_.labels);
     filter->SetMinimumVolume(package_.lesion_min_volume_mm3);
-    filter->Update();
+    run_filter(filter, "measure");
     lesions_ = filter->GetLesions();
     lesion_ids_ = itk::OncotomeBridge::VolumeOf<std::uint16_t>(filter->GetOutput());
     lesion_ids_.geometry = labels_.geometry;

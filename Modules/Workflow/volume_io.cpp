@@ -8,10 +8,15 @@
 #include <itkMetaDataObject.h>
 #include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "itkOncotomeBridge.h"
 #include "oncotome/core/error.h"
@@ -33,6 +38,27 @@ itk::ImageIOBase::Pointer io_for(const std::string& path) {
   if (is_nrrd(path)) return itk::NrrdImageIO::New().GetPointer();
   if (is_nifti(path)) return itk::NiftiImageIO::New().GetPointer();
   return nullptr;
+}
+
+// ITK 5.2 ends the whole program (vnl's abort) on a NIfTI header with a number that is not finite.
+void check_nifti_header(const std::string& path) {
+  constexpr std::size_t kSize = 348;
+  std::array<unsigned char, kSize> header{};
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), &gzclose);
+  if (!file || gzread(file.get(), header.data(), kSize) != static_cast<int>(kSize)) return;
+  const bool little = header[0] == 0x5c;  // sizeof_hdr is 348
+  const auto number = [&](std::size_t offset) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 4; ++i) bits |= std::uint32_t{header[offset + i]} << 8 * (little ? i : 3 - i);
+    float value = 0;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  };
+  // pixdim[0..3] at 76; quatern_b to srow_z at 256.
+  for (const auto& [first, end] : {std::pair<std::size_t, std::size_t>{76, 92}, {256, 328}})
+    for (std::size_t offset = first; offset < end; offset += 4)
+      if (!std::isfinite(number(offset)))
+        throw Error(ErrorCode::input_unreadable, "its header's geometry holds a number that is not finite");
 }
 
 template <class T>
@@ -66,6 +92,7 @@ Volume<float> read_volume_file(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored))
     throw Error(ErrorCode::input_not_found, "there is no such volume file");
+  if (is_nifti(path)) check_nifti_header(path);
   using Image = itk::Image<float, 3>;
   const auto reader = itk::ImageFileReader<Image>::New();
   reader->SetImageIO(io);

@@ -17,10 +17,10 @@ TABLE = {
     "Libs/Dicom": (["core"], ["dcmtk"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
-    "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann"]),
+    "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib"]),
     "Modules/Apps": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
-THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "sqlite3", "openssl"]
+THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "sqlite3", "openssl"]
 # System calls stay in folders of that name.
 POSIX = re.compile(r"^(unistd|fcntl|dlfcn|sched|signal|spawn|malloc|poll|pthread|sys/.*)\.h$")
 # Tests may also use what they compare with.
@@ -29,7 +29,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 
 def third_party(path):
-    return next((name for name in THIRD_PARTIES if path == name or path.startswith(name + "/") or re.match(name + r"[A-Z0-9]\w*\.h", path)), None)
+    return next((name for name in THIRD_PARTIES if path == name or path.startswith(name + "/") or re.match(name + r"([A-Z0-9]\w*)?\.h", path)), None)
 
 
 def problems_of(root):

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace oncotome::engine {
 namespace {
@@ -37,37 +38,74 @@ void for_each_neighbor(const Index3& size, Connectivity connectivity, Choose&& c
 
 }  // namespace
 
+namespace {
+
+/// A stretch of set voxels along x; `parent` leads to the component's first run.
+struct Run {
+  std::int64_t first, last;
+  std::size_t parent;
+};
+
+std::size_t root_of(std::vector<Run>& runs, std::size_t i) {
+  while (runs[i].parent != i) i = runs[i].parent = runs[runs[i].parent].parent;
+  return i;
+}
+
+// Joins the runs of two rows that touch when x may differ by `reach`; both are sorted along x.
+void join_rows(std::vector<Run>& runs, std::size_t a, std::size_t a_end, std::size_t b, std::size_t b_end,
+               std::int64_t reach) {
+  while (a < a_end && b < b_end) {
+    if (runs[a].first <= runs[b].last + reach && runs[b].first <= runs[a].last + reach) {
+      const std::size_t x = root_of(runs, a), y = root_of(runs, b);
+      runs[std::max(x, y)].parent = std::min(x, y);
+    }
+    if (runs[a].last < runs[b].last)
+      ++a;
+    else
+      ++b;
+  }
+}
+
+}  // namespace
+
 Components connected_components(const Mask& mask, const Index3& size, Connectivity connectivity) {
-  const auto around = neighbors(connectivity);
-  Components out;
-  out.labels.assign(mask.size(), 0);
-  std::vector<Index3> front;
+  std::vector<Run> runs;
+  std::vector<std::size_t> row_begin{0};
+  for (std::int64_t row = 0; row < size[1] * size[2]; ++row) {
+    const std::uint8_t* voxels = mask.data() + row * size[0];
+    for (std::int64_t x = 0; x < size[0]; ++x) {
+      if (!voxels[x]) continue;
+      const std::int64_t first = x;
+      while (x + 1 < size[0] && voxels[x + 1]) ++x;
+      runs.push_back({first, x, runs.size()});
+    }
+    row_begin.push_back(runs.size());
+  }
   for (std::int64_t z = 0; z < size[2]; ++z)
     for (std::int64_t y = 0; y < size[1]; ++y)
-      for (std::int64_t x = 0; x < size[0]; ++x) {
-        const auto offset = [&](const Index3& i) {
-          return static_cast<std::size_t>(i[0] + size[0] * (i[1] + size[1] * i[2]));
-        };
-        const Index3 seed{x, y, z};
-        if (!mask[offset(seed)] || out.labels[offset(seed)]) continue;
-        out.voxel_counts.push_back(0);
-        const auto label = static_cast<std::int32_t>(out.voxel_counts.size());
-        out.labels[offset(seed)] = label;
-        front.assign(1, seed);
-        while (!front.empty()) {
-          const Index3 at = front.back();
-          front.pop_back();
-          ++out.voxel_counts.back();
-          for (const Index3& d : around) {
-            const Index3 next{at[0] + d[0], at[1] + d[1], at[2] + d[2]};
-            bool inside = true;
-            for (std::size_t a = 0; a < 3; ++a) inside = inside && next[a] >= 0 && next[a] < size[a];
-            if (!inside || !mask[offset(next)] || out.labels[offset(next)]) continue;
-            out.labels[offset(next)] = label;
-            front.push_back(next);
-          }
-        }
+      for (const auto& [dy, dz] : {std::pair{-1, 0}, {-1, -1}, {0, -1}, {1, -1}}) {
+        const std::int64_t reach =
+            std::min<std::int64_t>(1, static_cast<std::int64_t>(connectivity) - (dy != 0) - (dz != 0));
+        if (reach < 0 || y + dy < 0 || y + dy >= size[1] || z + dz < 0) continue;
+        const auto row = static_cast<std::size_t>(y + size[1] * z);
+        const auto other = static_cast<std::size_t>(y + dy + size[1] * (z + dz));
+        join_rows(runs, row_begin[row], row_begin[row + 1], row_begin[other], row_begin[other + 1], reach);
       }
+
+  Components out;
+  out.labels.assign(mask.size(), 0);
+  std::vector<std::int32_t> label_of(runs.size(), 0);
+  for (std::size_t row = 0; row + 1 < row_begin.size(); ++row)
+    for (std::size_t r = row_begin[row]; r < row_begin[row + 1]; ++r) {
+      std::int32_t& label = label_of[root_of(runs, r)];
+      if (label == 0) {
+        out.voxel_counts.push_back(0);
+        label = static_cast<std::int32_t>(out.voxel_counts.size());
+      }
+      const std::int64_t begin = static_cast<std::int64_t>(row) * size[0];
+      std::fill(out.labels.begin() + begin + runs[r].first, out.labels.begin() + begin + runs[r].last + 1, label);
+      out.voxel_counts[static_cast<std::size_t>(label - 1)] += runs[r].last - runs[r].first + 1;
+    }
   return out;
 }
 

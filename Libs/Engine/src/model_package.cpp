@@ -27,7 +27,8 @@ std::string lower(std::string text) {
 bool is_tame(const std::string& pattern) {
   for (const char* repeated : {")*", ")+", "){"})
     if (pattern.find(repeated) != std::string::npos) return false;
-  return pattern.size() <= 512 && std::count(pattern.begin(), pattern.end(), '*') <= 12;
+  return pattern.size() <= 512 && std::count(pattern.begin(), pattern.end(), '(') <= 32 &&
+         std::count(pattern.begin(), pattern.end(), '*') <= 12;
 }
 
 bool finds(const std::string& pattern, const std::string& text) {
@@ -66,7 +67,7 @@ ChannelRule read_rule(const json& j) {
   rule.inversion_time_ms = read_range(j, "inversion_time_ms");
   rule.without_inversion_time = j.contains("inversion_time_ms") && j.at("inversion_time_ms").is_null();
   for (const std::string& pattern : {rule.description, rule.not_description}) {
-    if (!is_tame(pattern)) invalid("a pattern is longer than 512 characters or repeats a group");
+    if (!is_tame(pattern)) invalid("a pattern is too long or too deep, or repeats a group");
     try {
       finds(pattern, "");
     } catch (const std::regex_error&) {
@@ -279,6 +280,8 @@ ModelPackage parse_model_package(const std::string& text, const std::string& fol
 
 Weights read_package_weights(const ModelPackage& package) {
   const std::string path = (std::filesystem::path(package.folder) / package.weights_file).string();
+  if (std::error_code ec; !std::filesystem::is_regular_file(path, ec))
+    throw Error(ErrorCode::weights_invalid, "the weights file that model.json names is not in the package");
   if (sha256_hex_of_file(path) != package.weights_sha256)
     throw Error(
         ErrorCode::weights_checksum,

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <map>
+#include <random>
+
 namespace {
 
 using namespace oncotome::engine;
@@ -32,6 +36,49 @@ TEST(Components, A_component_does_not_leap_from_the_end_of_one_row_to_the_next) 
   Mask mask(6, 0);
   mask[2] = mask[3] = 1;  // (2,0) and (0,1)
   EXPECT_EQ(connected_components(mask, size, Connectivity::corners26).voxel_counts, (std::vector<std::int64_t>{1, 1}));
+}
+
+// Spreads labels until nothing changes: slow, and plain to read.
+std::vector<std::int64_t> counts_by_spreading(const Mask& mask, const Index3& size, int connectivity) {
+  std::vector<std::size_t> label(mask.size());
+  for (std::size_t i = 0; i < label.size(); ++i) label[i] = i;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::int64_t z = 0; z < size[2]; ++z)
+      for (std::int64_t y = 0; y < size[1]; ++y)
+        for (std::int64_t x = 0; x < size[0]; ++x)
+          for (std::int64_t d = 0; d < 27; ++d) {
+            const Index3 n{x + d % 3 - 1, y + d / 3 % 3 - 1, z + d / 9 - 1};
+            const auto steps = std::abs(n[0] - x) + std::abs(n[1] - y) + std::abs(n[2] - z);
+            bool inside = steps > 0 && steps <= connectivity;
+            for (std::size_t a = 0; a < 3; ++a) inside = inside && n[a] >= 0 && n[a] < size[a];
+            if (!inside || !mask[at(size, x, y, z)] || !mask[at(size, n[0], n[1], n[2])]) continue;
+            std::size_t& mine = label[at(size, x, y, z)];
+            const std::size_t other = label[at(size, n[0], n[1], n[2])];
+            if (other < mine) {
+              mine = other;
+              changed = true;
+            }
+          }
+  }
+  std::map<std::size_t, std::int64_t> counts;
+  for (std::size_t i = 0; i < mask.size(); ++i)
+    if (mask[i]) ++counts[label[i]];
+  std::vector<std::int64_t> out;
+  for (const auto& [first, count] : counts) out.push_back(count);
+  return out;
+}
+
+TEST(Components, Random_masks_have_the_components_of_a_plain_method_in_the_same_order) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 60; ++round) {
+    const Index3 size{1 + static_cast<std::int64_t>(random() % 9), 1 + static_cast<std::int64_t>(random() % 9),
+                      1 + static_cast<std::int64_t>(random() % 9)};
+    Mask mask(static_cast<std::size_t>(size[0] * size[1] * size[2]));
+    for (auto& v : mask) v = random() % 100 < 15 + static_cast<unsigned>(round);
+    for (const Connectivity c : {Connectivity::faces6, Connectivity::edges18, Connectivity::corners26})
+      ASSERT_EQ(connected_components(mask, size, c).voxel_counts, counts_by_spreading(mask, size, static_cast<int>(c)));
+  }
 }
 
 TEST(Closing, A_gap_of_one_voxel_is_filled_and_a_mask_at_the_border_is_eaten_as_scipy_does) {

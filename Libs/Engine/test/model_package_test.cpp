@@ -75,6 +75,8 @@ TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
   EXPECT_EQ(with("/labels/0/color", {0, 0, 256}), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/class_labels", {0, 1, 2, 260}), ErrorCode::model_invalid);
   EXPECT_EQ(with("/input/channels/0/find/0/description", "(a+)+$"), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/input/channels/0/find/0/description", std::string(100, '(') + std::string(100, ')')),
+            ErrorCode::model_invalid);
   EXPECT_EQ(with("/input/channels/0/find/0/description", "("), ErrorCode::model_invalid);
   model_ = good;
   model_.erase("intended_use");

@@ -13,9 +13,10 @@
 
 #include "itkCommand.h"
 #include "itkGTest.h"
+#include "itkImageFileReader.h"
+#include "itkNrrdImageIO.h"
 #include "itkOncotomeBridge.h"
 #include "oncotome/engine/components.h"
-#include "volume_io.h"
 
 namespace
 {
@@ -99,7 +100,11 @@ TEST(LesionMeasurementFilter, Shape_equals_the_published_baseline_of_PyRadiomics
   for (const std::string name : { "brain1", "brain2" })
   {
     SCOPED_TRACE(name);
-    const auto             mask = oncotome::workflow::read_volume_file(folder + name + "_label.nrrd");
+    const auto reader = itk::ImageFileReader<LabelType>::New();
+    reader->SetImageIO(itk::NrrdImageIO::New());
+    reader->SetFileName(folder + name + "_label.nrrd");
+    reader->Update();
+    const auto             mask = itk::OncotomeBridge::VolumeOf<std::uint8_t>(reader->GetOutput());
     oncotome::LesionVolume ids(mask.geometry);
     oncotome::Lesion       lesion;
     lesion.id = 1;
@@ -107,7 +112,7 @@ TEST(LesionMeasurementFilter, Shape_equals_the_published_baseline_of_PyRadiomics
     double                 count = 0;
     for (std::size_t i = 0; i < region.size(); ++i)
     {
-      region[i] = mask.voxels[i] == 1.0F;
+      region[i] = mask.voxels[i] == 1;
       ids.voxels[i] = region[i];
       count += region[i];
     }
