@@ -92,7 +92,8 @@ class Demo(WithFolder):
         self.assertGreaterEqual(whole, 0.9)
         told = {row["name"]: row["dice"] for row in self.report["evaluation"]["dice"]}
         self.assertAlmostEqual(told["Whole tumor"], whole, places=6)
-        self.assertEqual(len(self.report["lesions"]), 2)
+        # Where edema crosses the midline the network may part it; each tumor has one enhancing rim.
+        self.assertEqual(sum("Enhancing tumor" in lesion["volume_by_label_mm3"] for lesion in self.report["lesions"]), 2)
 
     def test_objects_are_read_back_the_same_by_other_readers(self):
         check_objects(self.result)
@@ -155,15 +156,20 @@ class Demo(WithFolder):
             for secret in secrets:
                 self.assertNotIn(secret, text.lower())
 
-    def test_a_result_folder_in_use_is_left_alone_unless_it_shall_be_replaced(self):
+    def test_only_an_earlier_result_is_replaced_and_only_when_asked(self):
         place = self.folder / "taken"
         place.mkdir()
         (place / "mine").write_text("keep")
-        refused = self.segment("--output", place, "--formats", "nrrd")
-        self.assertEqual((refused.returncode, self.left_in(place)), (70, ["mine"]))
-        self.assertEqual(len(refused.stderr.strip().splitlines()[-1:]), 1)
-        self.assertEqual(self.segment("--output", place, "--formats", "nrrd", "--overwrite").returncode, 0)
-        self.assertEqual(self.left_in(place), ["report.json", "segmentation.seg.nrrd"])
+        for extra in ([], ["--overwrite"]):
+            refused = self.segment("--output", place, "--formats", "nrrd", *extra)
+            self.assertEqual((refused.returncode, self.left_in(place)), (70, ["mine"]))
+        for output in (self.study, self.folder):
+            self.assertEqual(self.segment("--output", output, "--overwrite").returncode, 2)
+        earlier = self.folder / "earlier"
+        codes = [self.segment("--output", earlier, "--formats", formats, *extra).returncode
+                 for formats, extra in (("nifti", []), ("nrrd", []), ("nrrd", ["--overwrite"]))]
+        self.assertEqual(codes, [0, 70, 0])
+        self.assertEqual(self.left_in(earlier), ["report.json", "segmentation.seg.nrrd"])
 
     def test_ctrl_c_leaves_nothing_behind(self):
         place = self.folder / "interrupted"
