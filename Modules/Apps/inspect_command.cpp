@@ -53,6 +53,13 @@ json index_json(const dicom::StudyIndex& index) {
       {"schema", "oncotome.inspect/1"}, {"files_seen", index.files_seen}, {"studies", studies}, {"rejected", rejected}};
 }
 
+// File names may carry line ends and terminal codes.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
 void print_geometry(const json& g) {
   const auto& n = g.at("size");
   const auto& s = g.at("spacing_mm");
@@ -75,13 +82,13 @@ void print(const json& index) {
     }
   }
   for (const json& volume : index["volumes"]) {
-    std::cout << "volume " << volume["file"].get<std::string>() << '\n';
+    std::cout << "volume " << printable(volume["file"].get<std::string>()) << '\n';
     print_geometry(volume["geometry"]);
   }
   if (!index["rejected"].empty()) std::cout << index["rejected"].size() << " files were passed over:\n";
   for (const json& r : index["rejected"])
-    std::cout << "  " << std::filesystem::path(r["path"].get<std::string>()).filename().string() << " ["
-              << r["code"].get<std::string>() << "]: " << r["reason"].get<std::string>() << '\n';
+    std::cout << "  " << printable(std::filesystem::path(r["path"].get<std::string>()).filename().string()) << " ["
+              << r["code"].get<std::string>() << "]: " << printable(r["reason"].get<std::string>()) << '\n';
 }
 
 void inspect(const std::vector<std::string>& paths, const std::string& json_file, const Common& common) {

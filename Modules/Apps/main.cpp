@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <string>
 
 #include "commands.h"
 #include "oncotome/core/error.h"
 
 namespace {
 
-int fail(const char* name, const char* what, int exit_code) {
-  std::fprintf(stderr, "oncotome: error [%s]: %s\n", name, what);
+// One line whatever the text holds: what comes from a file may carry line ends and terminal codes.
+int fail(const char* name, std::string what, int exit_code) {
+  for (char& c : what)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  std::fprintf(stderr, "oncotome: error [%s]: %s\n", name, what.c_str());
   return exit_code;
 }
 
@@ -19,6 +24,9 @@ int fail(const char* name, const char* what, int exit_code) {
 
 int main(int argc, char** argv) {
   using namespace oncotome;
+  // A full quota and a closed pipe are errors to report, not reasons to die.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app(
       "Finds, outlines and measures tumors in medical images: a DICOM study in; DICOM SEG and SR, pictures and a "
       "report out.\nFor research; not a medical device.",
@@ -45,14 +53,14 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
-    return fail("usage", (std::string(e.what()) + "; see oncotome --help").c_str(), 2);
+    return fail("usage", std::string(e.what()) + "; see oncotome --help", 2);
   } catch (const Error& e) {
     return fail(e.name(), e.what(), e.exit_code());
   } catch (const std::bad_alloc&) {
     return fail(error_name(ErrorCode::out_of_memory), "not enough memory",
                 Error(ErrorCode::out_of_memory, "").exit_code());
   } catch (const std::filesystem::filesystem_error& e) {
-    return fail("input.unreadable", ("a file operation failed: " + e.code().message()).c_str(), 11);
+    return fail("input.unreadable", "a file operation failed: " + e.code().message(), 11);
   } catch (const std::exception& e) {
     return fail("internal", e.what(), 1);
   }

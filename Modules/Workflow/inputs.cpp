@@ -167,8 +167,8 @@ dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& s
     for (const dicom::Series& series : study.series) {
       if (series.series_uid == series_uid) return series;
       all.push_back(&series);
-      list += "\n  " + series.series_uid + "  " + series.modality + ", " + std::to_string(series.instances.size()) +
-              " instances";
+      list += (list.empty() ? " " : ", ") + series.series_uid + " (" + series.modality + ", " +
+              std::to_string(series.instances.size()) + " instances)";
     }
   if (all.empty())
     throw Error(index.rejected.empty() ? ErrorCode::input_no_images : index.rejected.front().code,

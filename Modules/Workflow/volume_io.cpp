@@ -24,10 +24,9 @@
 namespace oncotome::workflow {
 namespace {
 
+// ITK's readers know the lower-case endings only.
 bool ends_with(const std::string& text, const std::string& tail) {
-  if (text.size() < tail.size()) return false;
-  return std::equal(tail.rbegin(), tail.rend(), text.rbegin(),
-                    [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+  return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
 }
 
 bool is_nrrd(const std::string& path) { return ends_with(path, ".nrrd") || ends_with(path, ".nhdr"); }
@@ -40,7 +39,7 @@ itk::ImageIOBase::Pointer io_for(const std::string& path) {
   return nullptr;
 }
 
-// ITK 5.2 ends the whole program (vnl's abort) on a NIfTI header with a number that is not finite.
+// What ITK 5.2 guesses at, or ends the whole program for (vnl's abort on a number that is not finite). NIfTI-1 offsets.
 void check_nifti_header(const std::string& path) {
   constexpr std::size_t kSize = 348;
   std::array<unsigned char, kSize> header{};
@@ -54,11 +53,19 @@ void check_nifti_header(const std::string& path) {
     std::memcpy(&value, &bits, sizeof value);
     return value;
   };
+  // niftilib writes to stderr by itself on a number of axes that it does not know.
+  const int axes = little ? header[40] | header[41] << 8 : header[41] | header[40] << 8;
+  if (axes < 1 || axes > 7) throw Error(ErrorCode::input_unreadable, "it is damaged: its header has no number of axes");
   // pixdim[0..3] at 76; quatern_b to srow_z at 256.
   for (const auto& [first, end] : {std::pair<std::size_t, std::size_t>{76, 92}, {256, 328}})
     for (std::size_t offset = first; offset < end; offset += 4)
       if (!std::isfinite(number(offset)))
         throw Error(ErrorCode::input_unreadable, "its header's geometry holds a number that is not finite");
+  for (std::size_t offset = 80; offset < 92; offset += 4)
+    if (!(number(offset) > 0)) throw Error(ErrorCode::input_unreadable, "its header's voxel size is no length");
+  if (header[252] == 0 && header[253] == 0 && header[254] == 0 && header[255] == 0)
+    throw Error(ErrorCode::input_unsupported,
+                "its header states no orientation (qform and sform codes are 0), so left and right cannot be told");
 }
 
 template <class T>

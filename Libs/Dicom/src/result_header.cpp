@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <iterator>
+#include <vector>
 
 #include "guarded_load.h"
 #include "oncotome/core/error.h"
@@ -41,6 +43,20 @@ const DcmTagKey kOptional[] = {DCM_SpecificCharacterSet,
                                DCM_ClinicalTrialTimePointDescription,
                                DCM_ClinicalTrialCoordinatingCenterName};
 
+// dcmiod refuses to write a malformed date or code that it was given to copy; such a value is treated as absent.
+void drop_malformed(DcmItem& item) {
+  std::vector<DcmTagKey> malformed;
+  for (unsigned long i = 0; i < item.card(); ++i) {
+    DcmElement* element = item.getElement(i);
+    const bool copied = element->getTag().getGroup() == 0x0010 ||
+                        std::find(std::begin(kType2), std::end(kType2), element->getTag()) != std::end(kType2);
+    const DcmEVR vr = element->ident();
+    const bool strict = vr == EVR_DA || vr == EVR_TM || vr == EVR_CS || vr == EVR_AS || vr == EVR_DS;
+    if (copied && strict && element->checkValue("1").bad()) malformed.push_back(element->getTag());
+  }
+  for (const DcmTagKey& tag : malformed) item.findAndDeleteElement(tag);
+}
+
 void put(DcmItem& item, const DcmTagKey& tag, const std::string& value) {
   require(item.putAndInsertString(tag, value.c_str()), "an attribute of the header");
 }
@@ -59,6 +75,7 @@ std::unique_ptr<DcmFileFormat> read_attributes(const std::string& path) {
   if (read.bad())
     throw Error(ErrorCode::input_unreadable, "'" + std::filesystem::path(path).filename().string() +
                                                  "' could be read before but not again: " + read.text());
+  drop_malformed(*file->getDataset());
   return file;
 }
 

@@ -144,7 +144,7 @@ UNetInference read_unet(const json& j, const ModelPackage& package) {
   for (std::size_t a = 0; a < 3; ++a)
     if (u.patch_size[a] < 1 || u.patch_size[a] > 1024 || u.patch_size[a] % divisor[a] != 0)
       invalid("patch_size must be 1 to 1024 and divisible by the network's strides");
-  if (!(u.overlap >= 0 && u.overlap < 1)) invalid("overlap must lie between 0 and below 1");
+  if (!(u.overlap >= 0 && u.overlap <= 0.9)) invalid("overlap must lie between 0 and 0.9");
   return u;
 }
 

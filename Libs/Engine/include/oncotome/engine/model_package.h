@@ -61,7 +61,7 @@ struct Preparation {
 struct UNetInference {
   UNetConfig network;
   Dhw patch_size{};
-  double overlap = 0.5;  ///< Of neighboring patches, 0 to below 1.
+  double overlap = 0.5;  ///< Of neighboring patches, 0 to 0.9.
   std::vector<std::uint8_t> class_labels;
 };
 
