@@ -9,7 +9,7 @@
 namespace oncotome::apps {
 
 /// The terminal's side of a job: a bar on a terminal, plain lines otherwise, nothing when quiet; all on stderr. While
-/// it lives, Ctrl-C and SIGTERM cancel the job.
+/// it lives, Ctrl-C, SIGTERM and SIGHUP cancel the job.
 class Terminal {
  public:
   explicit Terminal(bool quiet);

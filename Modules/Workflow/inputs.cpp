@@ -73,6 +73,20 @@ const dicom::Study& choose_study(const dicom::StudyIndex& index, const std::stri
   throw Error(ErrorCode::input_not_found, "the input holds no study with the UID given; it holds: " + uids);
 }
 
+// A damaged file may be a slice that is missing at an end of a stack, which its positions cannot tell.
+void refuse_damaged(const dicom::StudyIndex& index) {
+  std::size_t count = 0;
+  const dicom::Rejected* first = nullptr;
+  for (const dicom::Rejected& r : index.rejected)
+    if (r.code != ErrorCode::input_unsupported && count++ == 0) first = &r;
+  if (count > 0 && !index.studies.empty())
+    throw Error(first->code,
+                std::to_string(count) + (count == 1 ? " file" : " files") +
+                    " of the input cannot be read, so slices may be missing; send again or take out (see oncotome "
+                    "inspect). The first: " +
+                    first->reason);
+}
+
 std::string refusals(const dicom::StudyIndex& index) {
   if (index.rejected.empty()) return "";
   const dicom::Rejected& first = index.rejected.front();
@@ -97,6 +111,7 @@ std::vector<Candidate> find_candidates(const ModelPackage& package, const InputR
     throw Error(index.rejected.empty() ? ErrorCode::input_no_images : index.rejected.front().code,
                 "no image series was found" + refusals(index));
   }
+  refuse_damaged(index);
   for (const dicom::Series& series : choose_study(index, request.study_uid).series)
     if (series.modality == package.modality) candidates.push_back(from_series(series));
   if (candidates.empty())
@@ -161,6 +176,7 @@ void check_frames(const ModelPackage& package, StudyInputs& inputs) {
 }  // namespace
 
 dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& series_uid) {
+  refuse_damaged(index);
   std::string list;
   std::vector<const dicom::Series*> all;
   for (const dicom::Study& study : index.studies)

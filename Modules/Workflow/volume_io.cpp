@@ -54,7 +54,10 @@ void check_nifti_header(const std::string& path) {
     return value;
   };
   // niftilib writes to stderr by itself on a number of axes that it does not know.
-  const int axes = little ? header[40] | header[41] << 8 : header[41] | header[40] << 8;
+  const auto two_bytes = [&](std::size_t offset) {
+    return little ? header[offset] | header[offset + 1] << 8 : header[offset + 1] | header[offset] << 8;
+  };
+  const int axes = two_bytes(40);
   if (axes < 1 || axes > 7) throw Error(ErrorCode::input_unreadable, "it is damaged: its header has no number of axes");
   // pixdim[0..3] at 76; quatern_b to srow_z at 256.
   for (const auto& [first, end] : {std::pair<std::size_t, std::size_t>{76, 92}, {256, 328}})
@@ -63,6 +66,13 @@ void check_nifti_header(const std::string& path) {
         throw Error(ErrorCode::input_unreadable, "its header's geometry holds a number that is not finite");
   for (std::size_t offset = 80; offset < 92; offset += 4)
     if (!(number(offset) > 0)) throw Error(ErrorCode::input_unreadable, "its header's voxel size is no length");
+  // niftilib fills what is missing with zeros. gzgetc tells the end of a compressed file only by reading up to it.
+  z_off_t last = static_cast<z_off_t>(number(108)) - 1;
+  std::int64_t bytes = two_bytes(72) / 8;
+  for (int axis = 1; axis <= axes; ++axis) bytes *= std::max(1, two_bytes(40 + 2 * static_cast<std::size_t>(axis)));
+  last += bytes;
+  if (gzseek(file.get(), last, SEEK_SET) != last || gzgetc(file.get()) == -1)
+    throw Error(ErrorCode::input_unreadable, "it is cut off: its header promises more voxels than it holds");
   if (header[252] == 0 && header[253] == 0 && header[254] == 0 && header[255] == 0)
     throw Error(ErrorCode::input_unsupported,
                 "its header states no orientation (qform and sform codes are 0), so left and right cannot be told");

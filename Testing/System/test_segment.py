@@ -4,6 +4,7 @@
 
 Needs SimpleITK, numpy and jsonschema. With ONCOTOME_REQUIRE_DATA set, absent data fails instead of skipping.
 """
+import gzip
 import json
 import os
 import pathlib
@@ -123,6 +124,26 @@ class Demo(WithFolder):
         done("oncotome", "segment", odd, "--model", DEMO_MODEL, "--output", self.folder / "odd-result", "--formats", "seg,sr,nrrd")
         check_objects(self.folder / "odd-result")
         self.assertEqual(pydicom.dcmread(self.folder / "odd-result" / "report.dcm").PatientSex or "", "")
+
+    def test_a_damaged_slice_at_the_end_of_a_stack_is_not_passed_over(self):
+        cut = self.folder / "cut"
+        shutil.copytree(self.study, cut)
+        sorted((cut / "flair").glob("*.dcm"))[-1].write_bytes(b"")
+        result = run("oncotome", "segment", cut, "--model", DEMO_MODEL, "--output", self.folder / "cut-result")
+        self.assertEqual((result.returncode, "[input.unreadable]" in result.stderr), (11, True), result.stderr)
+
+    def test_volumes_cut_off_or_without_orientation_are_refused(self):
+        image = sitk.ReadImage(str(self.truth))
+        whole = self.folder / "whole.nii.gz"
+        sitk.WriteImage(image, str(whole))
+        self.assertEqual(run("oncotome", "inspect", whole).returncode, 0)
+        data = bytearray(gzip.decompress(whole.read_bytes()))
+        (self.folder / "half.nii.gz").write_bytes(gzip.compress(data[:len(data) // 2]))
+        (self.folder / "short.nii").write_bytes(data[:-1])
+        data[252:256] = bytes(4)
+        (self.folder / "nowhere.nii").write_bytes(data)
+        codes = [run("oncotome", "inspect", self.folder / name).returncode for name in ("half.nii.gz", "short.nii", "nowhere.nii")]
+        self.assertEqual(codes, [11, 11, 14])
 
     def test_slicer_finds_names_colors_and_terminology_in_the_seg_nrrd(self):
         image = sitk.ReadImage(str(self.result / "segmentation.seg.nrrd"))

@@ -50,6 +50,10 @@ std::string display_text(DcmItem& item, const DcmTagKey& tag) {
     text.assign(converted.data(), converted.size());
     std::replace_if(
         text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+    // C1 controls, which are 0xc2 0x80 to 0xc2 0x9f in UTF-8, move some terminals too.
+    for (std::size_t i = 0; i + 1 < text.size(); ++i)
+      if (static_cast<unsigned char>(text[i]) == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0)
+        text.replace(i, 2, " ");
   } else {
     std::replace_if(
         text.begin(), text.end(), [](unsigned char c) { return !is_plain(c); }, '?');

@@ -169,6 +169,19 @@ std::vector<Label> read_labels(const json& j) {
   return labels;
 }
 
+// A class or a region of a label that has no entry would be lost on the way to the report.
+void check_label_values(const ModelPackage& p) {
+  std::vector<std::uint8_t> used;
+  if (const auto* unet = std::get_if<UNetInference>(&p.inference))
+    used.assign(unet->class_labels.begin() + 1, unet->class_labels.end());
+  else
+    used = {1, 2, 4};
+  for (const Region& region : p.regions) used.insert(used.end(), region.labels.begin(), region.labels.end());
+  for (std::uint8_t value : used)
+    if (std::none_of(p.labels.begin(), p.labels.end(), [&](const Label& l) { return l.value == value; }))
+      invalid("label " + std::to_string(value) + " is used but not among the labels");
+}
+
 ModelPackage parse(const json& j, const std::string& folder) {
   ModelPackage p;
   p.folder = folder;
@@ -197,6 +210,8 @@ ModelPackage parse(const json& j, const std::string& folder) {
     p.channels.push_back(std::move(channel));
   }
   if (p.channels.empty()) invalid("it names no input channel");
+  for (std::size_t i = 0; i < p.channels.size(); ++i)
+    if (p.channel_index(p.channels[i].name) != i) invalid("two channels have the same name");
   p.reference_channel = p.channel_index(input.value("reference_channel", p.channels[0].name));
   p.display_channel = p.channel_index(input.value("display_channel", p.channels[p.reference_channel].name));
   p.preparation = read_preparation(j.at("preparation"), p);
@@ -214,6 +229,7 @@ ModelPackage parse(const json& j, const std::string& folder) {
   p.labels = read_labels(j.at("labels"));
   for (const json& region : j.value("regions", json::array()))
     p.regions.push_back({region.at("name").get<std::string>(), read_bytes(region.at("labels"))});
+  check_label_values(p);
   p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
   return p;
 }

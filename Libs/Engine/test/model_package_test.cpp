@@ -67,6 +67,9 @@ TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
   EXPECT_EQ(with("/preparation/0/step", "guess"), ErrorCode::model_unsupported);
   EXPECT_EQ(with("/preparation/0/step", "crop"), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/patch_size", {63, 64, 64}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/network/class_labels", {0, 1, 2, 77}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/regions/0/labels", {1, 9}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/input/channels/1/name", "flair"), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/overlap", 0.9999999), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/features", json::array()), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/class_labels", {0, 1}), ErrorCode::model_invalid);

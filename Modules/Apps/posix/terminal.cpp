@@ -28,13 +28,11 @@ void handle(int signal, void (*handler)(int)) {
 Terminal::Terminal(bool quiet)
     : quiet_(quiet), bar_(isatty(STDERR_FILENO) != 0), job_([this](std::string_view s, double f) { show(s, f); }) {
   g_job = &job_;
-  handle(SIGINT, &on_signal);
-  handle(SIGTERM, &on_signal);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) handle(signal, &on_signal);
 }
 
 Terminal::~Terminal() {
-  handle(SIGINT, SIG_DFL);
-  handle(SIGTERM, SIG_DFL);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) handle(signal, SIG_DFL);
   g_job = nullptr;
   if (bar_ && !quiet_ && !last_.empty()) std::fputs("\r\033[K", stderr);
 }
