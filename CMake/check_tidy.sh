@@ -4,7 +4,9 @@
 # that include ITK are left out: its 5.2.1 headers refuse to be parsed by Clang's tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-base=$(git rev-parse -q --verify origin/main || git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
+base=$(git rev-parse -q --verify origin/main || true)
+# Where the branch is pushed already, what the last commit changed.
+[ -n "$base" ] && [ "$base" != "$(git rev-parse HEAD)" ] || base=$(git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
 if [ "${1:-}" = --all ]; then
   mapfile -t files < <(git ls-files 'Libs/*.cpp' 'Modules/*.cpp' 'Testing/*.cpp')
 else
