@@ -222,6 +222,12 @@ class Demo(WithFolder):
         self.assertIn("[cancelled]", message)
         self.assertEqual(self.left_in(place), [])
 
+    def test_help_is_shown_without_loading_libtorch(self):
+        loaded = run("oncotome", "segment", "--help", env={**os.environ, "LD_DEBUG": "files"})
+        self.assertEqual(loaded.returncode, 0)
+        self.assertIn("liboncotome_engine", loaded.stderr)
+        self.assertNotIn("libtorch", loaded.stderr)
+
     def test_bad_use_gets_one_line_and_a_stable_exit_code(self):
         nothing = self.folder / "nothing"
         nothing.mkdir()
