@@ -164,6 +164,7 @@ void add_inspect(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "List studies, series, their geometry, and what is wrong or odd");
   command->add_option("INPUT", options->paths, "Folders or files")->required();
+  command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_option("--json", options->json_file, "Write the list to this JSON file (- or nothing: to stdout)")
       ->expected(0, 1);
   command->callback([options, command, &common] {
@@ -185,6 +186,7 @@ void add_convert(CLI::App& app, Common& common) {
   command->add_option("--series", options->series_uid, "Series Instance UID, when there are several");
   command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
   command->add_flag("--overwrite", options->replace, "Replace the file if it exists");
+  command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_flag("--json", common.json, "Print the geometry as JSON on stdout");
   command->callback(
       [options, &common] { convert(options->path, options->series_uid, options->output, options->replace, common); });

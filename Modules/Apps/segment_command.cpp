@@ -86,6 +86,7 @@ void add_segment(CLI::App& app, Common& common) {
   command->add_option("-t,--threads", request.threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));
   command->add_option("--seed", request.seed, "Seed of the noise that some models want outside the brain");
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
+  command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_flag("--json", common.json, "Print report.json's content on stdout");
   command->callback([options, &common] { run(*options, common); });
 }
