@@ -4,7 +4,7 @@
 #   build  installs what is needed and builds into build/release
 #   demo   builds, makes a demo study, runs the main job on it and says where the results lie
 #   test   builds and runs every test
-#   check  test, and what else keeps the house clean: formatting, clang-tidy on what changed, sanitizers
+#   check  after test: formatting, clang-tidy on what changed, sanitizers, fuzzers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -94,15 +94,17 @@ case "${1:-}" in
     say "Building into build/release"; build OFF
     demo
     ;;
-  test | check)
+  test)
     total=4
-    [ "$1" = test ] || total=8
     say "Packages"; install_packages "${packages[@]}" "${test_packages[@]}"
     say "Independent readers for the golden tests"; install_readers
     say "Building with tests into build/release"; build ON
     say "Tests"; ctest --preset release
-    [ "$1" = check ] || exit 0
-    say "Formatting"; install_packages "${check_packages[@]}"; bash CMake/check_format.sh
+    ;;
+  check)
+    total=5
+    say "Packages"; install_packages "${check_packages[@]}"
+    say "Formatting"; bash CMake/check_format.sh
     say "clang-tidy on what changed"; bash CMake/check_tidy.sh
     say "Sanitizers on Core, Engine and Dicom"; bash CMake/check_sanitizers.sh
     say "Fuzzers, a short run of each"; bash CMake/check_fuzz.sh
