@@ -30,9 +30,12 @@ install_packages() {
     return
   fi
   local sudo=()
-  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "Installing packages needs root: run this as root, or install sudo" >&2; exit 1; }
+    sudo=(sudo)
+  fi
   command -v apt-get >/dev/null || { echo "This script installs Debian packages and found no apt-get; install these by hand: ${missing[*]}" >&2; exit 1; }
-  echo "installing ${#missing[@]} packages: ${missing[*]}"
+  echo "installing (the first time about 0.7 GB, some minutes): ${missing[*]}"
   "${sudo[@]}" apt-get update -qq
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
@@ -54,6 +57,7 @@ build() {
   local options=(-DBUILD_TESTING="$testing")
   [ "$testing" = OFF ] || options+=(-DPython3_EXECUTABLE="$PWD/build/readers/bin/python")
   cmake --preset release "${options[@]}" >build/configure.log 2>&1 || { tail -n 30 build/configure.log; exit 1; }
+  ! grep -A3 'CMake Warning' build/configure.log || true
   cmake --build --preset release
 }
 
@@ -99,7 +103,7 @@ case "${1:-}" in
     say "Packages"; install_packages "${packages[@]}" "${test_packages[@]}"
     say "Independent readers for the golden tests"; install_readers
     say "Building with tests into build/release"; build ON
-    say "Tests"; ctest --preset release
+    say "Tests (those of the whole program, at the end, take some minutes each)"; ctest --preset release --progress
     ;;
   check)
     total=5

@@ -121,6 +121,8 @@ std::vector<Candidate> find_candidates(const ModelPackage& package, const InputR
 }
 
 Candidate candidate_at(const std::string& path, const std::string& modality, const Job& job) {
+  if (std::error_code ec; !fs::exists(path, ec))
+    throw Error(ErrorCode::input_not_found, "there is nothing at its path");
   if (is_volume_file(path)) return from_file(path, modality);
   return from_series(choose_series(dicom::scan({path}, job), ""));
 }
@@ -205,13 +207,23 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
     if (place) throw Error(ErrorCode::usage, "channel " + name + " is given twice");
     place = path;
   }
+  const auto candidate_by_hand = [&](const std::string& name, const std::string& path) {
+    try {
+      return candidate_at(path, package.modality, job);
+    } catch (const Error& e) {
+      throw Error(e.code(), "channel " + name + ": " + e.what());
+    }
+  };
+  // What was named wrongly is told before what is missing.
+  std::vector<std::optional<Candidate>> named(package.channels.size());
+  for (std::size_t i = 0; i < named.size(); ++i)
+    if (by_hand[i]) named[i] = candidate_by_hand(package.channels[i].name, *by_hand[i]);
   std::vector<std::pair<Candidate, std::string>> chosen;
   std::set<std::string> used;
   for (std::size_t i = 0; i < package.channels.size(); ++i) {
     const ChannelSpec& channel = package.channels[i];
     std::string how = "named by hand";
-    Candidate c =
-        by_hand[i] ? candidate_at(*by_hand[i], package.modality, job) : find_channel(channel, candidates, how);
+    Candidate c = named[i] ? *named[i] : find_channel(channel, candidates, how);
     if (!by_hand[i] && !used.insert(listed(c)).second)
       throw Error(ErrorCode::channel_ambiguous,
                   listed(c) + " looks like two channels; name them with --input NAME=PATH");
@@ -224,14 +236,17 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
   StudyInputs inputs;
   inputs.from_dicom = true;
   for (std::size_t i = 0; i < chosen.size(); ++i) {
-    job.report("read", static_cast<double>(i) / static_cast<double>(chosen.size()));
+    const Job reading([&job, i, &chosen](std::string_view, double fraction) {
+      job.report("read", (static_cast<double>(i) + fraction) / static_cast<double>(chosen.size()));
+    });
+    reading.report("read", 0.0);
     auto& [candidate, how] = chosen[i];
     ChannelInput input;
     input.name = package.channels[i].name;
     input.how = how;
     if (candidate.series) {
       input.description = candidate.series->description;
-      input.volume = dicom::load_volume(*candidate.series, job);
+      input.volume = dicom::load_volume(*candidate.series, reading);
       for (const std::string& doubt : candidate.series->doubts) inputs.doubts.push_back(input.name + ": " + doubt);
       input.series = std::move(candidate.series);
     } else {

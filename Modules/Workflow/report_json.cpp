@@ -74,17 +74,20 @@ json lesion_json(const Lesion& lesion, const std::vector<Label>& table) {
 }
 
 json definitions_json() {
-  return {{"lesion",
-           "26-connected component of the labels that count as lesion, at least as large as the model package says"},
-          {"volume_mm3", "number of voxels times voxel volume (IBSI YEKZ; PyRadiomics VoxelVolume)"},
-          {"mesh_volume_mm3", "volume inside the marching-cubes surface at 0.5 (IBSI RNU0; PyRadiomics MeshVolume)"},
-          {"surface_area_mm2", "area of that surface (IBSI C0JK; PyRadiomics SurfaceArea)"},
-          {"sphericity", "(36 pi V^2)^(1/3) / A of that surface (IBSI QCFX; PyRadiomics Sphericity)"},
-          {"longest_diameter_mm",
-           "greatest distance between two vertices of that surface (IBSI L0JK; PyRadiomics Maximum3DDiameter)"},
-          {"longest_axial_diameter_mm", "the same within one slice of the image"},
-          {"maximum_2d_diameter_slice_mm",
-           "PyRadiomics Maximum2DDiameterSlice: the same, planes half-way between two slices included"}};
+  const std::string surface = "the marching-cubes surface at 0.5 round the lesion's voxels";
+  return {
+      {"lesion",
+       "26-connected component of the labels that count as lesion, at least as large as the model package says"},
+      {"key_slice", "index, from 0, of the slice that holds the longest axial diameter"},
+      {"volume_mm3", "number of voxels times voxel volume (IBSI YEKZ; PyRadiomics VoxelVolume)"},
+      {"mesh_volume_mm3", "volume inside " + surface + " (IBSI RNU0; PyRadiomics MeshVolume)"},
+      {"surface_area_mm2", "area of " + surface + " (IBSI C0JK; PyRadiomics SurfaceArea)"},
+      {"sphericity", "(36 pi V^2)^(1/3) / A of " + surface + " (IBSI QCFX; PyRadiomics Sphericity)"},
+      {"longest_diameter_mm",
+       "greatest distance between two vertices of " + surface + " (IBSI L0JK; PyRadiomics Maximum3DDiameter)"},
+      {"longest_axial_diameter_mm", "greatest distance between two such vertices that lie in one slice of the image"},
+      {"maximum_2d_diameter_slice_mm",
+       "PyRadiomics Maximum2DDiameterSlice: as longest_axial_diameter_mm, planes half-way between slices included"}};
 }
 
 json evaluation_json(const LabelVolume& labels, const LabelVolume& truth, const engine::ModelPackage& package) {

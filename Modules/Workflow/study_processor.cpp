@@ -88,7 +88,7 @@ class Processor {
     check_output();
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
-    inputs_ = read_inputs(package_, request_.input, job_);
+    inputs_ = read_inputs(package_, request_.input, Job([this](std::string_view s, double f) { tell(s, f); }));
     if (!reference().series && (request_.formats.count("seg") > 0 || request_.formats.count("sr") > 0))
       throw Error(ErrorCode::usage, "seg and sr need DICOM input; leave them out of --formats");
     if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file, "the mask");
@@ -126,6 +126,19 @@ class Processor {
     }
   }
 
+  // Every stage has its span of the whole, so that the job's progress only rises.
+  void tell(std::string_view stage, double fraction) const {
+    struct Span {
+      std::string_view stage;
+      double begin, end;
+    };
+    static constexpr Span kSpans[] = {{"scan", 0, 0.03},         {"read", 0.03, 0.08},   {"load model", 0.08, 0.1},
+                                      {"segment", 0.1, 0.9},     {"measure", 0.9, 0.93}, {"write DICOM", 0.93, 0.95},
+                                      {"draw pictures", 0.95, 1}};
+    for (const Span& span : kSpans)
+      if (span.stage == stage) job_.report(stage, span.begin + (span.end - span.begin) * fraction);
+  }
+
   bool wants(const std::string& format) const {
     return request_.formats.empty() ? format != "nifti" : request_.formats.count(format) > 0;
   }
@@ -141,7 +154,7 @@ class Processor {
   void run_filter(itk::ProcessObject* filter, const char* stage) {
     filter->AddObserver(itk::ProgressEvent(), [this, filter, stage](const itk::EventObject&) {
       try {
-        job_.report(stage, filter->GetProgress());
+        tell(stage, filter->GetProgress());
       } catch (const Error&) {
         filter->AbortGenerateDataOn();
       }
@@ -150,7 +163,7 @@ class Processor {
   }
 
   void segment() {
-    job_.report("load model", 0.0);
+    tell("load model", 0.0);
     const auto model = engine::Model::load(request_.model_folder, request_.device, request_.threads);
     backend_ = model->backend().name();
     device_ = model->backend().device();
@@ -174,7 +187,7 @@ class Processor {
   }
 
   void measure() {
-    job_.report("measure", 0.0);
+    tell("measure", 0.0);
     const auto filter = itk::LesionMeasurementFilter<LabelImage>::New();
     filter->SetInput(itk::OncotomeBridge::ViewOf(labels_));
     filter->SetLabels(package_.labels);
@@ -231,7 +244,7 @@ class Processor {
   void write_dicom() {
     if (!wants("seg") && !wants("sr")) return;
     if (!reference().series) return;
-    job_.report("write DICOM", 0.0);
+    tell("write DICOM", 0.0);
     dicom::ResultContext context;
     context.sources.push_back(&*reference().series);
     for (const ChannelInput& channel : inputs_.channels)
@@ -263,7 +276,7 @@ class Processor {
   }
 
   void draw() {
-    job_.report("draw", 0.0);
+    tell("draw pictures", 0.0);
     fs::create_directory(folder_ / "images");
     const ChannelInput& shown = inputs_.channels[package_.display_channel];
     Volume<float> image;
@@ -276,12 +289,13 @@ class Processor {
     scene.label_table = package_.labels;
     scene.lesions = lesions_;
     scene.modality = package_.modality;
+    scene.image_name = shown.name;
     for (std::size_t i = 0; i < std::min(kMostPictures, lesions_.size()); ++i) {
       char name[48];
       std::snprintf(name, sizeof name, "images/lesion-%03u.png", static_cast<unsigned>(lesions_[i].id));
       render::write_key_slice(file(name), scene, lesions_[i]);
       report_["lesions"][i]["picture"] = name;
-      job_.check();
+      tell("draw pictures", 0.5 * static_cast<double>(i + 1) / static_cast<double>(lesions_.size()));
     }
     if (lesions_.size() > kMostPictures)
       report_["doubts"].push_back("only the " + std::to_string(kMostPictures) + " largest lesions have a picture");

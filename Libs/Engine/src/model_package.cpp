@@ -252,12 +252,12 @@ bool ChannelRule::matches(const SeriesTraits& traits) const {
 std::string ChannelRule::text() const {
   std::string words;
   const auto add = [&](const std::string& phrase) { words += (words.empty() ? "" : ", ") + phrase; };
-  if (!description.empty()) add("description matches \"" + description + "\"");
+  if (!description.empty()) add("description");
   if (contrast) add(*contrast ? "contrast agent given" : "no contrast agent");
-  if (repetition_time_ms) add("TR in range");
-  if (echo_time_ms) add("TE in range");
-  if (inversion_time_ms) add("TI in range");
-  return words;
+  if (repetition_time_ms) add("TR");
+  if (echo_time_ms) add("TE");
+  if (inversion_time_ms) add("TI");
+  return "recognized by " + words;
 }
 
 bool ChannelSpec::is_called(const std::string& other) const {

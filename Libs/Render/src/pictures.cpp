@@ -90,7 +90,8 @@ void write_key_slice(const std::string& path, const Scene& scene, const Lesion& 
   View view = fit_view(scene, window, {lesion.key_slice, lesion.key_slice}, kSide);
   const int width = std::max(view.width(), kMinWidth);
   view.corner = {(width - view.width()) / 2, 0};
-  const std::string place = "slice " + std::to_string(lesion.key_slice + 1) + " of " + std::to_string(g.size[2]);
+  const std::string place = scene.image_name + (scene.image_name.empty() ? "" : ", ") + "slice " +
+                            std::to_string(lesion.key_slice + 1) + " of " + std::to_string(g.size[2]);
   const int legend_width = width - 32 - Canvas::text_width(place, kText) - kText;
   const Legend legend(scene, labels_shown(scene, lesion.key_slice), legend_width, kText);
   const int caption_top = view.height() + 14;
@@ -152,7 +153,8 @@ void write_overview(const std::string& path, const Scene& scene) {
   const int columns = std::min<int>(kColumns, static_cast<int>(slices.size()));
   const int rows = (static_cast<int>(slices.size()) + columns - 1) / columns;
   const int width = std::max(kTile, columns * (view.width() + kGap) - kGap);
-  const Legend legend(scene, labels_shown(scene, -1), width - 16, kText + 1);
+  const int name_width = Canvas::text_width(scene.image_name, kText) + 16;
+  const Legend legend(scene, labels_shown(scene, -1), width - 16 - name_width, kText + 1);
   const int bottom = rows * (view.height() + kGap);
   Canvas canvas(width, bottom + legend.height() + 8, kPaper);
   for (std::size_t i = 0; i < slices.size(); ++i) {
@@ -165,6 +167,7 @@ void write_overview(const std::string& path, const Scene& scene) {
     if (i + 1 == slices.size()) paint_scale_bar(canvas, view, kText);
   }
   legend.paint(canvas, 8, bottom + 2);
+  canvas.text(width - 8, bottom + 2 + legend.height() / 2, scene.image_name, kText, kFaint, Align::right);
   canvas.write_png(path);
 }
 

@@ -50,11 +50,14 @@ struct Phantom {
     label.name = "Mass";
     label.color_rgb = {255, 0, 255};
     label.lesion = true;
-    scene = {&image, &labels, &ids, {label}, {lesion}, "MR"};
+    scene = {&image, &labels, &ids, {label}, {lesion}, "", "MR"};
   }
 };
 
-std::string output(const char* name) { return testing::TempDir() + name; }
+std::string output(const char* name) {
+  static const TemporaryFolder folder;
+  return folder.path + "/" + name;
+}
 
 // 128 mm become 900 pixels, 64 mm 450, centered on the 760 pixels that the caption needs.
 constexpr double kScale = 900.0 / 128;

@@ -7,10 +7,24 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 namespace oncotome::render {
+
+/// A folder that goes when the test program ends.
+struct TemporaryFolder {
+  std::string path;
+
+  TemporaryFolder() : path((std::filesystem::temp_directory_path() / "oncotome-pictures-XXXXXX").string()) {
+    if (mkdtemp(path.data()) == nullptr) std::abort();
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+};
 
 /// A PNG file read back by VTK, row 0 on top.
 struct Png {

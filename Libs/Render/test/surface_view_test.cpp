@@ -44,11 +44,14 @@ struct Phantom {
     label.value = 1;
     label.name = "Mass";
     label.color_rgb = {255, 0, 0};
-    scene = {&image, &labels, &ids, {label}, {}, "MR"};
+    scene = {&image, &labels, &ids, {label}, {}, "", "MR"};
   }
 };
 
-std::string output(const char* name) { return testing::TempDir() + name; }
+std::string output(const char* name) {
+  static const TemporaryFolder folder;
+  return folder.path + "/" + name;
+}
 
 bool has_child() { return waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD; }
 

@@ -16,7 +16,8 @@ struct Scene {
   const LesionVolume* lesion_ids = nullptr;
   std::vector<Label> label_table;
   std::vector<Lesion> lesions;
-  std::string modality;  ///< "CT" gets a fixed window, others their percentiles.
+  std::string image_name;  ///< Such as "FLAIR"; written into the pictures.
+  std::string modality;    ///< "CT" gets a fixed window, others their percentiles.
 };
 
 /// PNG of the lesion's key slice: gray image, outline of each class in its color, the line of the lesion's longest
