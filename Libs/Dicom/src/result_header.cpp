@@ -99,7 +99,8 @@ void copy_element(DcmItem& source, DcmItem& target, const DcmTagKey& tag) {
 std::array<std::string, 2> local_date_time(const std::string& date, const std::string& time,
                                            const std::string& offset) {
   std::tm utc{}, local{};
-  const char* end = strptime((date + time).c_str(), "%Y%m%d%H%M%S", &utc);
+  const std::string joined = date + time;
+  const char* end = strptime(joined.c_str(), "%Y%m%d%H%M%S", &utc);
   if (!end || *end || date.size() != 8 || time.size() != 6)
     throw Error(ErrorCode::internal, "the result's date or time is not as it should be; please report this");
   std::time_t seconds = timegm(&utc);
