@@ -65,6 +65,7 @@ std::vector<std::int64_t> counts_by_spreading(const Mask& mask, const Index3& si
   for (std::size_t i = 0; i < mask.size(); ++i)
     if (mask[i]) ++counts[label[i]];
   std::vector<std::int64_t> out;
+  out.reserve(counts.size());
   for (const auto& [first, count] : counts) out.push_back(count);
   return out;
 }

@@ -167,7 +167,7 @@ void write_overview(const std::string& path, const Scene& scene) {
     if (i + 1 == slices.size()) paint_scale_bar(canvas, view, kText);
   }
   legend.paint(canvas, 8, bottom + 2);
-  canvas.text(width - 8, bottom + 2 + legend.height() / 2, scene.image_name, kText, kFaint, Align::right);
+  canvas.text(width - 8, bottom + 2 + 0.5 * legend.height(), scene.image_name, kText, kFaint, Align::right);
   canvas.write_png(path);
 }
 

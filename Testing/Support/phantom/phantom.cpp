@@ -90,7 +90,7 @@ Phantom make_phantom(const PhantomOptions& options) {
   Geometry g;
   const Vec3 view_mm{192, 224, 160};
   for (int a = 0; a < 3; ++a) {
-    g.size[a] = static_cast<std::int64_t>(view_mm[a] / options.spacing_mm + 0.5);
+    g.size[a] = std::llround(view_mm[a] / options.spacing_mm);
     g.spacing_mm[a] = options.spacing_mm;
     g.origin_mm[a] = -0.5 * static_cast<double>(g.size[a] - 1) * options.spacing_mm;
   }
