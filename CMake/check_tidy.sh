@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# clang-tidy (.clang-tidy) on the sources that changed since the last push, at most 40; on all of them with --all. Sources
+# clang-tidy (.clang-tidy) on the sources that changed since the last push, at most 40; on all of them with --all
+# or without a history. Sources
 # that include ITK are left out: its 5.2.1 headers refuse to be parsed by Clang's tools; fuzzers are in no release build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-base=$(git rev-parse -q --verify origin/main || true)
+base=$(git rev-parse -q --verify origin/main 2>/dev/null || true)
 # Where the branch is pushed already, what the last commit changed.
-[ -n "$base" ] && [ "$base" != "$(git rev-parse HEAD)" ] || base=$(git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
-if [ "${1:-}" = --all ]; then
-  mapfile -t files < <(git ls-files 'Libs/*.cpp' 'Modules/*.cpp' 'Testing/*.cpp')
+[ -n "$base" ] && [ "$base" != "$(git rev-parse HEAD)" ] || base=$(git rev-parse -q --verify HEAD~1 2>/dev/null || true)
+if [ "${1:-}" = --all ] || [ -z "$base" ]; then
+  mapfile -t files < <(find Libs Modules Testing -name '*.cpp' | sort)
 else
   mapfile -t files < <(git diff --name-only --diff-filter=AM "$base" -- 'Libs/*.cpp' 'Modules/*.cpp' 'Testing/*.cpp' | head -n 40)
 fi
