@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Each fuzzer for SECONDS_EACH (20), from small valid inputs; check_fuzz.sh 3600 for a long run by hand.
+# Each fuzzer for a while, from small valid inputs: check_fuzz.sh [SECONDS [SEED]]; a long run by hand takes 3600 0 (seed by time).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=${1:-20}
+seconds=${1:-20} seed=${2:-1}
 cmake --preset fuzz >build/configure-fuzz.log 2>&1 || { tail -n 30 build/configure-fuzz.log; exit 1; }
 cmake --build --preset fuzz --target fuzz_safetensors fuzz_model_package fuzz_dicom
 seeds=build/fuzz/seeds
@@ -18,7 +18,7 @@ for target in safetensors model_package dicom; do
   echo "fuzz_$target for $seconds s"
   mkdir -p "build/fuzz/corpus/$target"
   # DCMTK leaks at exit; what is looked for is wrong access.
-  ASAN_OPTIONS=detect_leaks=0 "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=4096 \
+  ASAN_OPTIONS=detect_leaks=0 "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -seed="$seed" -max_len=65536 -rss_limit_mb=4096 \
     -artifact_prefix="build/fuzz/" -print_final_stats=0 "build/fuzz/corpus/$target" "$seeds/$target" 2>"build/fuzz/$target.log" ||
     { tail -n 40 "build/fuzz/$target.log"; exit 1; }
   grep -E '^Done|^#[0-9]+.*DONE' "build/fuzz/$target.log" | tail -n 1
