@@ -153,6 +153,7 @@ Candidate find_channel(const ChannelSpec& channel, const std::vector<Candidate>&
 void check_frames(const ModelPackage& package, StudyInputs& inputs) {
   const ChannelInput& reference = inputs.channels[package.reference_channel];
   for (const ChannelInput& channel : inputs.channels) {
+    if (&channel == &reference) continue;
     const bool same = same_grid(channel.volume.geometry, reference.volume.geometry);
     if (channel.series && reference.series) {
       if (channel.series->patient_key != reference.series->patient_key)
@@ -167,7 +168,8 @@ void check_frames(const ModelPackage& package, StudyInputs& inputs) {
         throw Error(ErrorCode::grid_mismatch, "channels " + channel.name + " and " + reference.name +
                                                   " do not share a frame of reference; register them first");
       if (a.empty())
-        inputs.doubts.push_back("the series name no frame of reference; that they match was taken from their grids");
+        inputs.doubts.push_back("channels " + channel.name + " and " + reference.name +
+                                " name no frame of reference; that they match was taken from their grids");
     } else if (!same) {
       inputs.doubts.push_back("channel " + channel.name + " lies on another grid than " + reference.name +
                               "; files name no frame of reference, so their coordinates were trusted");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "study_processor.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include "oncotome/render/pictures.h"
 #include "report_json.h"
 #include "seg_nrrd.h"
+#include "timings.h"
 #include "volume_io.h"
 
 namespace oncotome::workflow {
@@ -37,29 +37,6 @@ std::time_t job_time() {
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
   return epoch != nullptr ? static_cast<std::time_t>(std::atoll(epoch)) : std::time(nullptr);
 }
-
-class Timings {
- public:
-  void lap(const std::string& stage) {
-    const auto now = std::chrono::steady_clock::now();
-    add(stage, std::chrono::duration<double, std::milli>(now - last_).count());
-    last_ = now;
-  }
-  void add(const std::string& stage, double ms) { rows_.emplace_back(stage, ms); }
-  void skip() { last_ = std::chrono::steady_clock::now(); }
-
-  json to_json() const {
-    double total = 0;
-    for (const auto& row : rows_) total += row.second;
-    json out = json::array();
-    for (const auto& [stage, ms] : rows_) out.push_back({{"stage", stage}, {"ms", ms}, {"share", ms / total}});
-    return out;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  std::vector<std::pair<std::string, double>> rows_;
-};
 
 LabelVolume read_labels(const std::string& path, const std::string& what) {
   Volume<float> volume;
@@ -164,7 +141,7 @@ class Processor {
 
   void segment() {
     tell("load model", 0.0);
-    const auto model = engine::Model::load(request_.model_folder, request_.device, request_.threads);
+    const auto model = engine::Model::load(package_, request_.device, request_.threads);
     backend_ = model->backend().name();
     device_ = model->backend().device();
     timings_.lap("load model");

@@ -22,6 +22,9 @@ struct ResultObject {
   std::string description;
 };
 
+/// For DCMTK calls that take its own string type.
+inline OFString text(const std::string& value) { return OFString(value.c_str()); }
+
 /// Throws Error{internal} that says what was written when it failed.
 void require(const OFCondition& condition, const char* what);
 

@@ -27,8 +27,6 @@ namespace {
 constexpr std::array<std::array<std::uint8_t, 3>, 6> kLesionColors{
     {{255, 215, 0}, {0, 200, 255}, {255, 0, 200}, {120, 255, 80}, {255, 120, 60}, {160, 120, 255}}};
 
-OFString text(const std::string& value) { return OFString(value.c_str()); }
-
 CodeSequenceMacro code_of(const Code& code) {
   return CodeSequenceMacro(text(own_text(code.value)), text(own_text(code.scheme, 16)), text(own_text(code.meaning)));
 }

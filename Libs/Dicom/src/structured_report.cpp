@@ -16,8 +16,6 @@ namespace {
 using Group = TID1500_MeasurementReport::TID1411_Measurements;
 using ImageLibrary = TID1600_ImageLibrary;
 
-OFString text(const std::string& value) { return OFString(value.c_str()); }
-
 DSRCodedEntryValue entry(const Code& code) {
   return DSRCodedEntryValue(text(own_text(code.value)), text(own_text(code.scheme, 16)), text(own_text(code.meaning)));
 }

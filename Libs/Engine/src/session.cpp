@@ -23,9 +23,9 @@ class Stopwatch {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::load(const std::string& folder, Device device, int threads) {
+std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads) {
   auto model = std::make_shared<Model>();
-  model->package_ = read_model_package(folder);
+  model->package_ = std::move(package);
   Weights weights = read_package_weights(model->package_);
   if (const auto* unet = std::get_if<UNetInference>(&model->package_.inference)) {
     fit_unet_weights(unet->network, weights);

@@ -41,38 +41,20 @@ LesionMeasurementFilter<TLabelImage, TLesionImage>::GenerateData()
     label.lesion = true;
     labels.push_back(label);
   }
-  oncotome::Job * running = nullptr;
-  oncotome::Job   job(
-      [this, &running](std::string_view, double fraction)
-      {
-        this->UpdateProgress(static_cast<float>(fraction));
-        if (this->GetAbortGenerateData())
-        {
-          running->cancel();
-        }
-      });
-  running = &job;
   m_Lesions.clear();
   oncotome::engine::LesionSet found;
-  try
-  {
-    found = oncotome::engine::find_lesions(this->ReadLabels(), labels, m_MinimumVolume, job);
-    if (static_cast<double>(found.lesions.size()) > static_cast<double>(NumericTraits<LesionPixelType>::max()))
-    {
-      throw oncotome::Error(oncotome::ErrorCode::precondition_unmet,
-                            std::to_string(found.lesions.size()) +
-                                " lesions are more than the output's pixel type can number; choose a wider one");
-    }
-  }
-  catch (const oncotome::Error & error)
-  {
-    if (error.code() == oncotome::ErrorCode::cancelled)
-    {
-      this->ResetPipeline();
-      throw ProcessAborted(__FILE__, __LINE__);
-    }
-    throw OncotomeException(__FILE__, __LINE__, error);
-  }
+  OncotomeBridge::RunAsJob(
+      this,
+      [&](const oncotome::Job & job)
+      {
+        found = oncotome::engine::find_lesions(this->ReadLabels(), labels, m_MinimumVolume, job);
+        if (static_cast<double>(found.lesions.size()) > static_cast<double>(NumericTraits<LesionPixelType>::max()))
+        {
+          throw oncotome::Error(oncotome::ErrorCode::precondition_unmet,
+                                std::to_string(found.lesions.size()) +
+                                    " lesions are more than the output's pixel type can number; choose a wider one");
+        }
+      });
 
   m_Lesions = std::move(found.lesions);
   this->AllocateOutputs();

@@ -5,7 +5,8 @@
 #include <cmath>
 
 #include "itkImage.h"
-#include "oncotome/core/error.h"
+#include "itkProcessObject.h"
+#include "oncotome/core/job.h"
 #include "oncotome/core/volume.h"
 
 namespace itk
@@ -41,6 +42,37 @@ private:
 
 namespace itk::OncotomeBridge
 {
+
+/** Does a filter's work as a job: its progress becomes the filter's, the filter's abort cancels it and raises
+ * ProcessAborted, and an oncotome::Error becomes an OncotomeException. */
+template <typename TWork>
+void
+RunAsJob(ProcessObject * filter, TWork && work)
+{
+  oncotome::Job * running = nullptr;
+  oncotome::Job   job(
+      [filter, &running](std::string_view, double fraction)
+      {
+        filter->UpdateProgress(static_cast<float>(fraction));
+        if (filter->GetAbortGenerateData())
+        {
+          running->cancel();
+        }
+      });
+  running = &job;
+  try
+  {
+    work(job);
+  }
+  catch (const oncotome::Error & error)
+  {
+    if (error.code() == oncotome::ErrorCode::cancelled)
+    {
+      throw ProcessAborted(__FILE__, __LINE__);
+    }
+    throw OncotomeException(__FILE__, __LINE__, error);
+  }
+}
 
 /** Size, spacing, origin and direction of a 3-D image. Sheared axes, as of a tilted gantry, raise an oncotome::Error.
  */

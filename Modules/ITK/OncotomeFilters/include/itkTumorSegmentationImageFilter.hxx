@@ -36,8 +36,9 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GetModel() -> ModelPoint
   {
     try
     {
-      m_Model = oncotome::engine::Model::load(
-          m_ModelDirectory, oncotome::engine::parse_device(m_Device), static_cast<int>(m_BackendThreads));
+      m_Model = oncotome::engine::Model::load(oncotome::engine::read_model_package(m_ModelDirectory),
+                                              oncotome::engine::parse_device(m_Device),
+                                              static_cast<int>(m_BackendThreads));
       m_LoadedAs = this->LoadKey();
     }
     catch (const oncotome::Error & error)
@@ -113,52 +114,35 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
 {
   const ModelPointer model = this->GetModel();
 
-  oncotome::Job * running = nullptr;
-  oncotome::Job   job(
-      [this, &running](std::string_view, double fraction)
-      {
-        this->UpdateProgress(static_cast<float>(fraction));
-        if (this->GetAbortGenerateData())
-        {
-          running->cancel();
-        }
-      });
-  running = &job;
-  try
-  {
-    // Float images are read where they lie.
-    std::vector<oncotome::Volume<float>>       copies;
-    std::vector<oncotome::engine::ChannelView> channels;
-    const std::size_t                          count = model->package().channels.size();
-    copies.reserve(count);
-    for (unsigned int i = 0; i < count; ++i)
-    {
-      const InputImageType * image = this->GetInput(i);
-      if constexpr (std::is_same_v<typename InputImageType::PixelType, float>)
-      {
-        channels.push_back({ OncotomeBridge::GeometryOf(image), image->GetBufferPointer() });
-      }
-      else
-      {
-        copies.push_back(OncotomeBridge::VolumeOf<float>(image));
-        channels.push_back({ copies.back().geometry, copies.back().voxels.data() });
-      }
-    }
-    oncotome::LabelVolume mask;
-    if (this->GetMaskImage() != nullptr)
-    {
-      mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
-    }
-    m_Segmentation = oncotome::engine::segment(*model, channels, mask.voxels.empty() ? nullptr : &mask, m_Seed, job);
-  }
-  catch (const oncotome::Error & error)
-  {
-    if (error.code() == oncotome::ErrorCode::cancelled)
-    {
-      throw ProcessAborted(__FILE__, __LINE__);
-    }
-    throw OncotomeException(__FILE__, __LINE__, error);
-  }
+  OncotomeBridge::RunAsJob(this,
+                           [&](const oncotome::Job & job)
+                           {
+                             // Float images are read where they lie.
+                             std::vector<oncotome::Volume<float>>       copies;
+                             std::vector<oncotome::engine::ChannelView> channels;
+                             const std::size_t                          count = model->package().channels.size();
+                             copies.reserve(count);
+                             for (unsigned int i = 0; i < count; ++i)
+                             {
+                               const InputImageType * image = this->GetInput(i);
+                               if constexpr (std::is_same_v<typename InputImageType::PixelType, float>)
+                               {
+                                 channels.push_back({ OncotomeBridge::GeometryOf(image), image->GetBufferPointer() });
+                               }
+                               else
+                               {
+                                 copies.push_back(OncotomeBridge::VolumeOf<float>(image));
+                                 channels.push_back({ copies.back().geometry, copies.back().voxels.data() });
+                               }
+                             }
+                             oncotome::LabelVolume mask;
+                             if (this->GetMaskImage() != nullptr)
+                             {
+                               mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
+                             }
+                             m_Segmentation = oncotome::engine::segment(
+                                 *model, channels, mask.voxels.empty() ? nullptr : &mask, m_Seed, job);
+                           });
 
   this->AllocateOutputs();
   auto * labels = this->GetOutput()->GetBufferPointer();

@@ -14,8 +14,8 @@ namespace oncotome::engine {
 /// A package with its weights on a device. Immutable: any number of sessions may share one.
 class Model {
  public:
-  /// Throws what read_model_package, read_package_weights and load_backend throw. `threads` 0: one per core.
-  static std::shared_ptr<const Model> load(const std::string& folder, Device device, int threads);
+  /// Throws what read_package_weights and load_backend throw. `threads` 0: one per core.
+  static std::shared_ptr<const Model> load(ModelPackage package, Device device, int threads);
 
   const ModelPackage& package() const { return package_; }
   const Backend& backend() const { return *backend_; }
