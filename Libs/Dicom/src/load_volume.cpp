@@ -87,8 +87,8 @@ void load_slice(const Series& series, const Instance& instance, float* out) {
 
 }  // namespace
 
-Volume<float> load_volume(const Series& series, const Job& job) {
-  if (series.fault) throw Error(series.fault->code, series.fault->reason);
+Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy) {
+  if (!series.is_readable(policy)) throw Error(series.fault->code, series.fault->reason);
   const QuietDcmtk quiet;
   try {
     Volume<float> volume(series.geometry);

@@ -166,7 +166,8 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
   h.spacing_between_slices = number_if_good(item, DCM_SpacingBetweenSlices);
   h.instance_number = number_if_good(item, DCM_InstanceNumber);
   h.images_in_acquisition = number_if_good(item, DCM_ImagesInAcquisition);
-  if (raw_text(item, DCM_LossyImageCompression) == "01") h.doubts.emplace_back("was compressed with loss");
+  h.series.lossy = raw_text(item, DCM_LossyImageCompression) == "01";
+  if (h.series.lossy) h.doubts.emplace_back("was compressed with loss");
   try {
     h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
     if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))

@@ -123,7 +123,11 @@ Series make_series(std::vector<Header> headers) {
   } catch (const Error& error) {
     series.fault = Fault{error.code(), error.what()};
   }
-  for (Header& h : headers) series.instances.push_back(std::move(h.instance));
+  for (Header& h : headers) {
+    series.positions_mm.push_back(h.position.value_or(Vec3{}));
+    series.lossy = series.lossy || h.series.lossy;
+    series.instances.push_back(std::move(h.instance));
+  }
   series.doubts = std::move(doubts);
   return series;
 }

@@ -12,11 +12,19 @@
 
 namespace oncotome::dicom {
 
-/// One image file of a series.
+/// One image of a series: a file, or one frame of a multi-frame file.
 struct Instance {
   std::string path;
   std::string sop_class_uid;
   std::string sop_instance_uid;
+  int frame = 0;  ///< From 1 in a multi-frame file; 0 where the file is the image.
+};
+
+/// What may be done with slices that make no regular grid.
+enum class GeometryPolicy {
+  strict,   ///< Nothing: such a series is refused.
+  correct,  ///< Resampled where every slice is there: gantry tilt, uneven distances.
+  fill,     ///< Missing slices are interpolated too.
 };
 
 /// Why something cannot be read rightly.
@@ -25,11 +33,14 @@ struct Fault {
   std::string reason;
 };
 
-/// Image files with one SeriesInstanceUID, and what was understood of them. Holds no patient's name or id.
+/// Images with one SeriesInstanceUID that make one volume, and what was understood of them. Where they make several
+/// (echoes, time points, orientations), each is a Series of its own with a `part`. Holds no patient's name or id.
 struct Series {
   std::string patient_key;  ///< SHA-256 of the patient's id and name: tells patients apart, names nobody.
   std::string study_uid;
   std::string series_uid;
+  int part = 0;           ///< From 1 where the UID names several volumes.
+  std::string part_name;  ///< What tells this part from the others, such as "EchoTime 30".
   std::string frame_of_reference_uid;
   std::string modality;  ///< "MR", "CT", "PT", ...
   std::string description;
@@ -42,9 +53,19 @@ struct Series {
   std::string unit;       ///< Of rescaled values: "HU", "GML", "BQML", ..., "" where it has none.
   /// Sorted along the slice normal: distance rises, so that axis[2] is the normal and the grid is right-handed.
   std::vector<Instance> instances;
-  Geometry geometry;                ///< Valid when there is no fault.
-  std::optional<Fault> fault;       ///< Set when it is not a regular volume that can be read.
+  std::vector<Vec3> positions_mm;  ///< Of the instances: LPS center of the first pixel.
+  /// The grid of the volume. Of a series with a fault that can be corrected: the regular grid that it is resampled to.
+  Geometry geometry;
+  std::optional<Fault> fault;  ///< Set when it is not a regular volume that can be read.
+  GeometryPolicy cure =
+      GeometryPolicy::strict;       ///< With a fault: the least policy that corrects it; strict: none does.
+  bool lossy = false;               ///< Was compressed with loss at some time, (0028,2110).
   std::vector<std::string> doubts;  ///< What was odd but read all the same.
+
+  /// The UID; of a part "UID#part". Names the series on the command line.
+  std::string id() const { return part == 0 ? series_uid : series_uid + "#" + std::to_string(part); }
+  /// Whether load_volume() with this policy reads it.
+  bool is_readable(GeometryPolicy policy) const { return !fault || (cure != GeometryPolicy::strict && cure <= policy); }
 };
 
 struct Study {
@@ -71,7 +92,7 @@ struct StudyIndex {
 StudyIndex scan(const std::vector<std::string>& paths, const Job& job);
 
 /// The voxels of a series after the modality transform (slope and intercept of each instance, PS3.3 C.11.1), in the
-/// series' unit. Throws the series' fault, or Error{dicom_*, input_unreadable, cancelled}.
-Volume<float> load_volume(const Series& series, const Job& job);
+/// series' unit. Throws the series' fault unless the policy cures it, or Error{dicom_*, input_unreadable, cancelled}.
+Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy = GeometryPolicy::strict);
 
 }  // namespace oncotome::dicom
