@@ -43,6 +43,20 @@ TEST_F(AtomicDirectoryTest, Nothing_is_left_when_it_is_not_committed) {
   EXPECT_EQ(entries(), 0u);
 }
 
+TEST_F(AtomicDirectoryTest, What_a_killed_run_left_goes_when_the_next_one_starts) {
+  // No process has the number 2^22, the greatest that Linux allows, plus one.
+  const fs::path dead = base_ / ".partial-4194305-0-result", other = base_ / ".partial-4194305-0-another";
+  const fs::path alive = base_ / (".partial-" + std::to_string(::getpid()) + "-7-result");
+  for (const fs::path& folder : {dead, other, alive}) {
+    fs::create_directories(folder);
+    put(folder / "half", "1");
+  }
+  const AtomicDirectory out(base_ / "result", "");
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_TRUE(fs::exists(other));
+  EXPECT_TRUE(fs::exists(alive));
+}
+
 TEST_F(AtomicDirectoryTest, A_commit_shows_everything_under_the_name_asked_for) {
   AtomicDirectory out(base_ / "result/", "");
   put(out.path() / "a", "1");

@@ -2,11 +2,14 @@
 #include "oncotome/core/atomic_directory.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <system_error>
 
 #include "oncotome/core/error.h"
@@ -46,6 +49,37 @@ fs::path temporary_beside(const fs::path& place, int attempt) {
 
 constexpr int kAttempts = 100;
 
+// Held as long as the process lives, however it ends; -1 where the file system has no locks.
+int lock(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+// Removes what runs that were killed left beside this place: their process is gone and, for those of other machines,
+// nobody holds the lock.
+void sweep(const fs::path& place) {
+  const std::string head = ".partial-", tail = "-" + place.filename().string();
+  std::error_code ec;
+  for (fs::directory_iterator it(place.parent_path(), ec), end; !ec && it != end; it.increment(ec)) {
+    const std::string name = it->path().filename().string();
+    int process = 0, attempt = 0;
+    const char* const last = name.data() + name.size();
+    if (name.compare(0, head.size(), head) != 0) continue;
+    auto [at, error] = std::from_chars(name.data() + head.size(), last, process);
+    if (error != std::errc{} || at == last || *at != '-') continue;
+    const auto rest = std::from_chars(at + 1, last, attempt);
+    if (rest.ec != std::errc{} || tail != rest.ptr || process <= 0) continue;
+    if (::kill(process, 0) == 0 || errno != ESRCH) continue;
+    const int fd = lock(it->path());
+    if (fd < 0) continue;
+    std::error_code ignored;
+    fs::remove_all(it->path(), ignored);
+    ::close(fd);
+  }
+}
+
 }  // namespace
 
 AtomicDirectory::AtomicDirectory(const fs::path& place, const std::string& replaceable)
@@ -54,6 +88,7 @@ AtomicDirectory::AtomicDirectory(const fs::path& place, const std::string& repla
   std::error_code ec;
   fs::create_directories(place_.parent_path(), ec);
   if (ec) unwritable("cannot make the folder that shall hold the output", ec.value());
+  sweep(place_);
   for (int attempt = 0; attempt < kAttempts && temporary_.empty(); ++attempt) {
     const fs::path candidate = temporary_beside(place_, attempt);
     if (::mkdir(candidate.c_str(), 0777) == 0)
@@ -62,11 +97,13 @@ AtomicDirectory::AtomicDirectory(const fs::path& place, const std::string& repla
       unwritable("cannot make the output folder", errno);
   }
   if (temporary_.empty()) unwritable("cannot make the output folder", EEXIST);
+  lock_ = lock(temporary_);
 }
 
 AtomicDirectory::~AtomicDirectory() {
   std::error_code ignored;
   fs::remove_all(temporary_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 void AtomicDirectory::check_place() const {
@@ -121,6 +158,7 @@ void write_file_atomically(const fs::path& place, bool replace,
   const fs::file_status status = fs::status(target, ec);
   if (fs::exists(status) && !(replace && fs::is_regular_file(status)))
     throw Error(ErrorCode::output_exists, "the output exists already; choose another, or add --overwrite for a file");
+  sweep(target);
   const fs::path temporary = temporary_beside(target, 0);
   try {
     write(temporary);

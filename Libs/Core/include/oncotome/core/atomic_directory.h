@@ -8,7 +8,7 @@
 namespace oncotome {
 
 /// A result folder that is whole or absent: made under a temporary name beside its place, fsynced and renamed by
-/// commit(). Unless committed, everything is removed again.
+/// commit(). Unless committed, everything is removed again; what a killed run left goes when the next one starts.
 class AtomicDirectory {
  public:
   /// `replaceable` names a file, such as "report.json": a folder at the place that holds it is swapped for the new one
@@ -31,6 +31,7 @@ class AtomicDirectory {
   std::filesystem::path place_;
   std::filesystem::path temporary_;
   std::string replaceable_;
+  int lock_ = -1;  ///< Descriptor of the temporary folder, locked.
 };
 
 /// The same for one file: `write` fills a temporary file beside the place, with the same ending. Throws what it throws,
