@@ -77,11 +77,13 @@ std::vector<std::string> split_values(const std::string& text) {
   return parts;
 }
 
-std::vector<double> numbers(DcmItem& item, const DcmTagKey& tag) {
+std::vector<double> parse_numbers(const std::string& text, const DcmTagKey& tag) {
   std::vector<double> values;
-  for (const std::string& part : split_values(raw_text(item, tag))) values.push_back(parse(part, tag));
+  for (const std::string& part : split_values(text)) values.push_back(parse(part, tag));
   return values;
 }
+
+std::vector<double> numbers(DcmItem& item, const DcmTagKey& tag) { return parse_numbers(raw_text(item, tag), tag); }
 
 std::optional<double> number(DcmItem& item, const DcmTagKey& tag) {
   const std::vector<double> values = numbers(item, tag);

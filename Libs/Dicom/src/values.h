@@ -28,6 +28,9 @@ std::vector<std::string> split_values(const std::string& text);
 /// Empty when the element is absent or empty. Throws Error{dicom_bad_value} when a value is no finite number.
 std::vector<double> numbers(DcmItem& item, const DcmTagKey& tag);
 
+/// As numbers(), of a value that was read already.
+std::vector<double> parse_numbers(const std::string& text, const DcmTagKey& tag);
+
 /// As numbers(); throws too when there is more or less than one value.
 std::optional<double> number(DcmItem& item, const DcmTagKey& tag);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct Mask {
   std::string name;    ///< SegmentLabel or ROIName.
   Code type;           ///< Segmented property type; empty for an ROI.
   LabelVolume voxels;  ///< 1 inside. All masks of an object lie on one grid.
+  int on_grid = 0;     ///< Closed contours of an ROI that are in the voxels,
+  int off_grid = 0;    ///< and those that are not: they lie between the planes of the grid, or beyond it.
 };
 
 /// What a file is, as far as masks go.
@@ -24,14 +27,17 @@ enum class MaskKind { none, segmentation, structure_set };
 MaskKind mask_kind(const std::string& path);
 
 /// Segments of a BINARY, FRACTIONAL (inside: at least half of MaximumFractionalValue) or LABELMAP Segmentation
-/// (PS3.3 A.51), on the regular grid that its planes span; planes without a frame are empty. Bits are unpacked here.
-/// Throws Error{input_unreadable, input_unsupported, dicom_*}.
-std::vector<Mask> read_segmentation(const std::string& path, const Job& job);
+/// (PS3.3 A.51), on the regular grid that its planes span; planes without a frame are empty. Frames without
+/// a position (of a 2-D image) make one plane. With `only`, that segment alone. Throws Error{input_unreadable,
+/// input_unsupported, dicom_*, out_of_memory, cancelled}.
+std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std::optional<int> only = {});
 
 /// ROIs of an RT Structure Set (PS3.3 A.19) rasterized on `grid`: a voxel is inside when its center is, by the even-odd
-/// rule over all CLOSED_PLANAR contours of its slice. Throws Error{input_unreadable, input_unsupported, grid_mismatch,
-/// dicom_*}.
-std::vector<Mask> read_structure_set(const std::string& path, const Geometry& grid, const Job& job);
+/// rule over all closed contours of its slice; a contour lies on a slice within a quarter of the slices' distance. With
+/// `only`, that ROI alone. Throws Error{input_unreadable, input_unsupported, grid_mismatch when no contour lies on the
+/// grid, dicom_*, out_of_memory, cancelled}.
+std::vector<Mask> read_structure_set(const std::string& path, const Geometry& grid, const Job& job,
+                                     std::optional<int> only = {});
 
 /// SeriesInstanceUIDs that the structure set or segmentation refers to.
 std::vector<std::string> referenced_series(const std::string& path);

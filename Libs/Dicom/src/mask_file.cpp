@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mask_file.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "file_start.h"
+#include "guarded_load.h"
+#include "header.h"
+#include "oncotome/dicom/masks.h"
+#include "quiet_dcmtk.h"
+#include "sequences.h"
+#include "values.h"
+
+namespace oncotome::dicom {
+namespace {
+
+void add_uids(DcmItem& item, const DcmTagKey& sequence, std::vector<std::string>& uids) {
+  for (DcmItem* series : items_of(item, sequence)) {
+    const std::string uid = raw_text(*series, DCM_SeriesInstanceUID);
+    if (is_uid(uid) && std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<DcmFileFormat> load_mask_file(const std::string& path) {
+  auto file = std::make_unique<DcmFileFormat>();
+  const OFCondition loaded = guarded_load(*file, path, kAfterPixelData);
+  if (loaded.bad())
+    throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be read: it is damaged or no DICOM file");
+  return file;
+}
+
+std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::int64_t high) {
+  const std::string text = raw_text(item, tag);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
+    throw Error(ErrorCode::dicom_bad_value,
+                std::string(DcmTag(tag).getTagName()) +
+                    (text.empty() ? " is missing" : " is not a whole number from ") +
+                    (text.empty() ? "" : std::to_string(low) + " to " + std::to_string(high)));
+  return value;
+}
+
+void check_mask_memory(std::uint64_t masks, std::uint64_t voxels) {
+  if (voxels > 0 && masks > kMostMaskBytes / voxels)
+    throw Error(ErrorCode::input_unsupported, "its " + std::to_string(masks) + " masks of " + std::to_string(voxels) +
+                                                  " voxels would take more than 4 GiB: choose one by its number");
+}
+
+MaskKind mask_kind(const std::string& path) {
+  const QuietDcmtk quiet;
+  if (kind_of_file(path) != FileKind::dicom) return MaskKind::none;
+  try {
+    DcmFileFormat file;
+    if (guarded_load(file, path, DCM_StudyDate).bad()) return MaskKind::none;
+    const std::string uid = raw_text(*file.getDataset(), DCM_SOPClassUID);
+    if (uid == UID_SegmentationStorage || uid == kLabelMapClass) return MaskKind::segmentation;
+    if (uid == UID_RTStructureSetStorage) return MaskKind::structure_set;
+  } catch (const Error&) {  // the readers say why
+  }
+  return MaskKind::none;
+}
+
+std::vector<std::string> referenced_series(const std::string& path) {
+  const QuietDcmtk quiet;
+  const auto file = load_mask_file(path);
+  DcmItem& item = *file->getDataset();
+  std::vector<std::string> uids;
+  add_uids(item, DCM_ReferencedSeriesSequence, uids);
+  for (DcmItem* frame : items_of(item, DCM_ReferencedFrameOfReferenceSequence))
+    for (DcmItem* study : items_of(*frame, DCM_RTReferencedStudySequence))
+      add_uids(*study, DCM_RTReferencedSeriesSequence, uids);
+  return uids;
+}
+
+}  // namespace oncotome::dicom
