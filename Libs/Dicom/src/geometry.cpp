@@ -15,11 +15,12 @@ constexpr double kPixelSpacingTolerance_mm = 1e-3;
 constexpr double kTiltTolerance_deg = 0.1;
 constexpr double kSidewaysTolerance_pixels = 0.1;
 constexpr double kDegreesPerRadian = 57.29577951308232;
-
-std::string after(const std::vector<Header>& headers, const std::vector<std::size_t>& order, std::size_t k) {
-  return "after slice " + std::to_string(k + 1) + " of " + std::to_string(order.size()) + " (instance " +
-         headers[order[k]].instance.sop_instance_uid + ")";
-}
+constexpr double kMaxTilt_deg = 45;
+constexpr double kHole_steps = 1.5;     // a wider gap is a hole
+constexpr std::size_t kRun = 3;         // as many equal wide gaps in a row were scanned so
+constexpr double kJitter_steps = 0.25;  // gaps this near to the usual one keep the number of slices
+constexpr std::int64_t kMaxSide = 16384;
+constexpr std::int64_t kMaxVoxels = std::int64_t{1} << 30;  // 4 GiB of floats
 
 void check_planes(const std::vector<Header>& headers) {
   const Header& first = headers.front();
@@ -59,18 +60,171 @@ std::array<Vec3, 3> mean_axes(const std::vector<Header>& headers) {
   return {row, column, cross(row, column)};
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+double lower_median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
 }
 
-void check_tilt(const Vec3& step, const Vec3& normal) {
-  const double along = dot(step, normal);
-  const double tilt_deg = std::atan2(norm(step - along * normal), along) * kDegreesPerRadian;
-  if (tilt_deg > kTiltTolerance_deg)
-    throw Error(ErrorCode::dicom_gantry_tilt, "the stack is slanted by " + brief(tilt_deg) +
-                                                  " degrees (gantry tilt): use a reconstruction with no tilt");
+bool near(double a, double b) { return std::abs(a - b) <= step_tolerance_mm(std::min(a, b)); }
+
+/// The sorted slices, each where it lies from the first along row, column and normal, mm.
+struct Planes {
+  std::vector<const Header*> headers;
+  std::vector<Vec3> places;
+  std::vector<double> gaps;
+  double usual = 0;  ///< The median gap.
+
+  std::string after(std::size_t k) const {
+    return "after slice " + std::to_string(k + 1) + " of " + std::to_string(headers.size()) + " (instance " +
+           headers[k]->instance.sop_instance_uid + ")";
+  }
+  std::int64_t steps(std::size_t k) const { return std::max(std::llround(gaps[k] / usual), 1LL); }
+};
+
+// A run of equal wide gaps was scanned so, unless the instance numbers jump as well.
+bool was_scanned_wide(const Planes& planes, std::size_t k) {
+  std::size_t first = k, last = k;
+  while (first > 0 && near(planes.gaps[first - 1], planes.gaps[k])) --first;
+  while (last + 1 < planes.gaps.size() && near(planes.gaps[last + 1], planes.gaps[k])) ++last;
+  const auto &a = planes.headers[k]->instance_number, &b = planes.headers[k + 1]->instance_number;
+  const bool jumps = a && b && std::llround(std::abs(*b - *a)) == planes.steps(k);
+  return last - first + 1 >= kRun && !jumps;
+}
+
+std::vector<std::size_t> find_holes(const Planes& planes) {
+  std::vector<std::size_t> holes;
+  for (std::size_t k = 0; k < planes.gaps.size(); ++k)
+    if (planes.gaps[k] >= kHole_steps * planes.usual && !was_scanned_wide(planes, k)) holes.push_back(k);
+  return holes;
+}
+
+/// Several things may be wrong with a stack: the one that is hardest to cure names the fault.
+class Faults {
+ public:
+  void add(ErrorCode code, const std::string& reason, GeometryPolicy cure) {
+    const bool harder =
+        !fault_ || (cure_ != GeometryPolicy::strict && (cure == GeometryPolicy::strict || cure > cure_));
+    if (!fault_)
+      fault_ = Fault{code, reason};
+    else
+      fault_ =
+          harder ? Fault{code, reason + "; " + fault_->reason} : Fault{fault_->code, fault_->reason + "; " + reason};
+    if (harder) cure_ = cure;
+  }
+  const std::optional<Fault>& fault() const { return fault_; }
+  GeometryPolicy cure() const { return cure_; }
+
+ private:
+  std::optional<Fault> fault_;
+  GeometryPolicy cure_ = GeometryPolicy::strict;
+};
+
+void find_tilt(const Planes& planes, Faults& faults) {
+  const Vec3& last = planes.places.back();
+  const double tilt_deg = std::atan2(std::hypot(last[0], last[1]), last[2]) * kDegreesPerRadian;
+  if (tilt_deg <= kTiltTolerance_deg) return;
+  const bool cured = tilt_deg <= kMaxTilt_deg;
+  faults.add(ErrorCode::dicom_gantry_tilt,
+             "the stack is slanted by " + brief(tilt_deg) + " degrees (gantry tilt)" +
+                 (cured ? "" : ", more than can be corrected: use a reconstruction with no tilt"),
+             cured ? GeometryPolicy::correct : GeometryPolicy::strict);
+}
+
+// True when gaps differ by more than the tolerance, holes aside.
+bool find_uneven(const Planes& planes, const std::vector<std::size_t>& holes, Faults& faults) {
+  for (std::size_t k = 0; k < planes.gaps.size(); ++k) {
+    const double steps = static_cast<double>(planes.steps(k));
+    const bool hole = std::binary_search(holes.begin(), holes.end(), k);
+    if (std::abs(planes.gaps[k] - (hole ? steps : 1) * planes.usual) <= steps * step_tolerance_mm(planes.usual))
+      continue;
+    faults.add(ErrorCode::dicom_uneven_spacing,
+               "slice distance is " + brief(planes.gaps[k]) + " mm instead of " + brief(planes.usual) + " mm " +
+                   planes.after(k),
+               GeometryPolicy::correct);
+    return true;
+  }
+  return false;
+}
+
+void find_sideways(const Planes& planes, double pixel_mm, Faults& faults) {
+  const Vec3& last = planes.places.back();
+  bool found = false;
+  for (std::size_t k = 0; k < planes.places.size(); ++k) {
+    const Vec3& place = planes.places[k];
+    const double along = place[2] / last[2];
+    const double beside = std::hypot(place[0] - along * last[0], place[1] - along * last[1]);
+    if (beside <= kSidewaysTolerance_pixels * pixel_mm) continue;
+    const Vec3 step = k == 0 ? Vec3{} : place - planes.places[k - 1];
+    const bool cured = std::hypot(step[0], step[1]) <= std::max(step[2], pixel_mm);
+    if (found && cured) continue;
+    found = true;
+    faults.add(ErrorCode::dicom_uneven_spacing,
+               "slice " + std::to_string(k + 1) + " (instance " + planes.headers[k]->instance.sop_instance_uid +
+                   ") lies " + brief(beside) + " mm beside the stack",
+               cured ? GeometryPolicy::correct : GeometryPolicy::strict);
+    if (!cured) return;
+  }
+}
+
+void report_holes(const Planes& planes, const std::vector<std::size_t>& holes, Faults& faults) {
+  if (holes.empty()) return;
+  std::int64_t missing = 0;
+  for (const std::size_t k : holes) missing += std::max<std::int64_t>(planes.steps(k) - 1, 1);
+  const bool cured = missing < static_cast<std::int64_t>(planes.headers.size());
+  faults.add(ErrorCode::dicom_missing_slices,
+             std::to_string(missing) + (missing == 1 ? " slice is" : " slices are") + " missing, the first " +
+                 planes.after(holes.front()) + ": fetch the whole series again",
+             cured ? GeometryPolicy::fill : GeometryPolicy::strict);
+}
+
+// How many steps the grid has from the first slice to the last: of the usual gap, or of the smallest usual one where
+// they differ much.
+std::int64_t grid_steps(const Planes& planes, const std::vector<std::size_t>& holes, bool uneven) {
+  std::int64_t steps = 0;
+  bool differ_much = false;
+  std::vector<double> sorted;
+  for (std::size_t k = 0; k < planes.gaps.size(); ++k) {
+    const bool hole = std::binary_search(holes.begin(), holes.end(), k);
+    steps += hole ? planes.steps(k) : 1;
+    if (hole) continue;
+    sorted.push_back(planes.gaps[k]);
+    differ_much = differ_much || std::abs(planes.gaps[k] - planes.usual) > kJitter_steps * planes.usual;
+  }
+  if (!uneven || !differ_much) return steps;
+  std::sort(sorted.begin(), sorted.end());
+  const std::size_t needed = std::max<std::size_t>(2, sorted.size() / 10);
+  double step = planes.usual;
+  for (auto low = sorted.begin(); low != sorted.end(); ++low) {
+    const auto high = std::upper_bound(low, sorted.end(), 1.05 * *low);
+    if (static_cast<std::size_t>(high - low) < needed) continue;
+    step = std::accumulate(low, high, 0.0) / static_cast<double>(high - low);
+    break;
+  }
+  return std::max(std::llround(planes.places.back()[2] / step), 1LL);
+}
+
+// Widens the first two sides of a grid so that it covers every plane; whole pixels from the first one.
+void cover_planes(const Planes& planes, Geometry& g) {
+  for (std::size_t d = 0; d < 2; ++d) {
+    double low = 0, high = 0;
+    for (const Vec3& place : planes.places) {
+      low = std::min(low, place[d] / g.spacing_mm[d]);
+      high = std::max(high, place[d] / g.spacing_mm[d]);
+    }
+    low = std::floor(low + kSidewaysTolerance_pixels);
+    high = std::ceil(high - kSidewaysTolerance_pixels);
+    if (high - low > static_cast<double>(kMaxSide))
+      throw Error(ErrorCode::dicom_bad_value, "the slices lie too far from one another for a volume");
+    g.origin_mm = g.origin_mm + (low * g.spacing_mm[d]) * g.axis[d];
+    g.size[d] += static_cast<std::int64_t>(high - low);
+  }
+}
+
+void check_grid_size(const Geometry& g, std::size_t slices) {
+  if (g.size[0] > kMaxSide || g.size[1] > kMaxSide || g.size[2] > 4 * static_cast<std::int64_t>(slices) ||
+      g.size[0] * g.size[1] > kMaxVoxels / g.size[2])
+    throw Error(ErrorCode::dicom_bad_value, "the regular grid that the slices need is too large");
 }
 
 }  // namespace
@@ -110,40 +264,34 @@ Stack stack_slices(const std::vector<Header>& headers) {
         std::to_string(count) + " slices lie at " + std::to_string(count - static_cast<std::size_t>(repeated)) +
             " positions (several phases, echoes or reconstructions in one series?): pass one slice per position");
 
+  Planes planes;
+  planes.gaps = std::move(gaps);
+  planes.usual = lower_median(planes.gaps);
   const Vec3& origin = *headers[stack.order.front()].position;
-  const Vec3 step = (1 / static_cast<double>(count - 1)) * (*headers[stack.order.back()].position - origin);
-  check_tilt(step, normal);
-
-  const double usual = median(gaps);
-  std::int64_t missing = 0;
-  std::size_t hole = 0;
-  for (std::size_t k = 0; k < gaps.size(); ++k) {
-    const double times = std::max(1.0, std::round(gaps[k] / usual));
-    if (std::abs(gaps[k] - times * usual) > times * step_tolerance_mm(usual))
-      throw Error(ErrorCode::dicom_uneven_spacing, "slice distance is " + brief(gaps[k]) + " mm instead of " +
-                                                       brief(usual) + " mm " + after(headers, stack.order, k));
-    if (times > 1 && missing == 0) hole = k;
-    missing += static_cast<std::int64_t>(times) - 1;
+  for (const std::size_t i : stack.order) {
+    const Vec3 way = *headers[i].position - origin;
+    planes.headers.push_back(&headers[i]);
+    planes.places.push_back({dot(way, g.axis[0]), dot(way, g.axis[1]), dot(way, normal)});
   }
-  if (missing > 0)
-    throw Error(ErrorCode::dicom_missing_slices,
-                std::to_string(missing) + (missing == 1 ? " slice is" : " slices are") + " missing, the first " +
-                    after(headers, stack.order, hole) + ": fetch the whole series again");
+  const auto& pixel_spacing = *planes.headers.front()->pixel_spacing;
+  Faults faults;
+  stack.holes = find_holes(planes);
+  find_tilt(planes, faults);
+  const bool uneven = find_uneven(planes, stack.holes, faults);
+  report_holes(planes, stack.holes, faults);
+  find_sideways(planes, std::min(pixel_spacing[0], pixel_spacing[1]), faults);
+  stack.fault = faults.fault();
+  stack.cure = faults.cure();
+  if (stack.fault && stack.cure == GeometryPolicy::strict) throw Error(stack.fault->code, stack.fault->reason);
 
-  const auto& pixel_spacing = *headers[stack.order.front()].pixel_spacing;
-  const double along = dot(step, normal);
-  for (std::size_t k = 0; k < count; ++k) {
-    const Vec3 way = *headers[stack.order[k]].position - origin;
-    const Vec3 off_line = way - (dot(way, normal) / along) * step;
-    if (norm(off_line) > kSidewaysTolerance_pixels * std::min(pixel_spacing[0], pixel_spacing[1]))
-      throw Error(ErrorCode::dicom_uneven_spacing, "slice " + std::to_string(k + 1) + " (instance " +
-                                                       headers[stack.order[k]].instance.sop_instance_uid + ") lies " +
-                                                       brief(norm(off_line)) + " mm beside the stack");
-  }
-
-  g.size = {headers.front().columns, headers.front().rows, static_cast<std::int64_t>(count)};
-  g.spacing_mm = {pixel_spacing[1], pixel_spacing[0], along};
+  const std::int64_t steps = grid_steps(planes, stack.holes, uneven);
+  g.size = {headers.front().columns, headers.front().rows, steps + 1};
+  g.spacing_mm = {pixel_spacing[1], pixel_spacing[0], planes.places.back()[2] / static_cast<double>(steps)};
   g.origin_mm = origin;
+  if (stack.fault) {
+    cover_planes(planes, g);
+    check_grid_size(g, count);
+  }
   return stack;
 }
 

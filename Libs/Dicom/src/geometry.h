@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "header.h"
 
 namespace oncotome::dicom {
 
-/// Slices that make a regular volume.
+/// Slices that make a volume: a regular one, or with a fault that can be cured.
 struct Stack {
-  Geometry geometry;
+  Geometry geometry;               ///< As Series::geometry.
   std::vector<std::size_t> order;  ///< Of the headers, by rising distance along the normal.
+  std::vector<std::size_t> holes;  ///< As Series::holes.
+  std::optional<Fault> fault;
+  GeometryPolicy cure = GeometryPolicy::strict;
 };
 
-/// The regular grid of the slices, from ImagePositionPatient and ImageOrientationPatient alone (PS3.3 C.7.6.2).
-/// Throws Error{dicom_no_geometry, dicom_mixed_size, dicom_mixed_orientation, dicom_too_few_slices,
-/// dicom_duplicate_position, dicom_gantry_tilt, dicom_missing_slices, dicom_uneven_spacing}.
+/// The grid of the slices, from ImagePositionPatient and ImageOrientationPatient alone (PS3.3 C.7.6.2). Throws what no
+/// policy cures: Error{dicom_no_geometry, dicom_mixed_size, dicom_mixed_orientation, dicom_too_few_slices,
+/// dicom_duplicate_position, dicom_gantry_tilt, dicom_missing_slices, dicom_uneven_spacing, dicom_bad_value}.
 Stack stack_slices(const std::vector<Header>& headers);
 
 /// Whether rows and columns of two images run the same ways: each cosine within 1e-4.

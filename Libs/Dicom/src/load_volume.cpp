@@ -2,11 +2,13 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <cmath>
 #include <new>
 
 #include "guarded_load.h"
 #include "header.h"
 #include "oncotome/dicom/scan.h"
+#include "oncotome/dicom/stack_resampling.h"
 #include "quiet_dcmtk.h"
 
 namespace oncotome::dicom {
@@ -80,22 +82,52 @@ void load_slice(const Series& series, const Instance& instance, float* out) {
   const Header header = read_header(file, instance.path);
   if (header.fault) throw Error(header.fault->code, header.fault->reason);
   if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series.series_uid ||
-      header.columns != series.geometry.size[0] || header.rows != series.geometry.size[1])
+      header.columns != series.columns || header.rows != series.rows)
     unreadable(instance.path, "has changed since it was found: scan again");
   read_pixels(file, header, out);
 }
 
+void refuse(const Series& series) {
+  std::string how;
+  if (series.cure != GeometryPolicy::strict)
+    how = std::string("; the geometry policy '") + name_of(series.cure) + "' would read it";
+  throw Error(series.fault->code, series.fault->reason + how);
+}
+
+Volume<float> load_stack(const Series& series, const Job& job) {
+  Volume<float> volume(series.geometry);
+  for (std::size_t k = 0; k < series.instances.size(); ++k) {
+    job.report("load", static_cast<double>(k) / static_cast<double>(series.instances.size()));
+    load_slice(series, series.instances[k], volume.voxels.data() + volume.offset(0, 0, static_cast<std::int64_t>(k)));
+  }
+  return volume;
+}
+
+Volume<float> load_resampled(const Series& series, const Job& job, LoadNotes& notes) {
+  Volume<float> volume = resample_stack(
+      series, [&](std::size_t k, float* out) { load_slice(series, series.instances[k], out); }, job);
+  float lowest = 0;
+  if (series.modality == "CT")
+    for (const float value : volume.voxels) lowest = std::min(lowest, value);  // false for NaN
+  for (float& value : volume.voxels)
+    if (std::isnan(value)) value = lowest;
+  notes.corrections.push_back(correction_text(series));
+  return volume;
+}
+
 }  // namespace
 
-Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy) {
-  if (!series.is_readable(policy)) throw Error(series.fault->code, series.fault->reason);
+const char* name_of(GeometryPolicy policy) noexcept {
+  return policy == GeometryPolicy::strict ? "strict" : policy == GeometryPolicy::correct ? "correct" : "fill";
+}
+
+Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy, LoadNotes* notes) {
+  if (!series.is_readable(policy)) refuse(series);
   const QuietDcmtk quiet;
+  LoadNotes local;
+  LoadNotes& kept = notes ? *notes : local;
   try {
-    Volume<float> volume(series.geometry);
-    for (std::size_t k = 0; k < series.instances.size(); ++k) {
-      job.report("load", static_cast<double>(k) / static_cast<double>(series.instances.size()));
-      load_slice(series, series.instances[k], volume.voxels.data() + volume.offset(0, 0, static_cast<std::int64_t>(k)));
-    }
+    Volume<float> volume = is_resampled(series) ? load_resampled(series, job, kept) : load_stack(series, job);
     job.report("load", 1);
     return volume;
   } catch (const std::bad_alloc&) {

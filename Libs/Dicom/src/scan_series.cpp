@@ -114,6 +114,11 @@ Series make_series(std::vector<Header> headers) {
     series = headers.front().series;
     series.contrast = std::any_of(headers.begin(), headers.end(), [](const Header& h) { return h.series.contrast; });
     series.geometry = stack.geometry;
+    series.columns = headers.front().columns;
+    series.rows = headers.front().rows;
+    series.holes = stack.holes;
+    series.fault = stack.fault;
+    series.cure = stack.cure;
     std::set<std::string> of_images;
     for (const Header& h : headers) of_images.insert(h.doubts.begin(), h.doubts.end());
     doubts.insert(doubts.end(), of_images.begin(), of_images.end());

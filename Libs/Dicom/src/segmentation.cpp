@@ -12,8 +12,10 @@
 #include <dcmtk/dcmseg/segment.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
+#include "geometry.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/dicom/decimal_string.h"
 #include "quiet_dcmtk.h"
@@ -58,16 +60,37 @@ std::string seed_of(const ResultContext& context) {
   return seed;
 }
 
-// The series whose planes are those of the grid, grid first.
+bool same_planes(const Series& a, const Series& b) {
+  if (a.columns != b.columns || a.rows != b.rows || a.instances.size() != b.instances.size()) return false;
+  Geometry plane_a = a.geometry, plane_b = b.geometry;
+  plane_a.size = plane_b.size = {a.columns, a.rows, 1};
+  for (std::size_t k = 0; k < a.instances.size(); ++k) {
+    plane_a.origin_mm = a.positions_mm[k];
+    plane_b.origin_mm = b.positions_mm[k];
+    if (!same_grid(plane_a, plane_b)) return false;
+  }
+  return true;
+}
+
+// The series whose slices are those of the grid's, grid first.
 std::vector<const Series*> sources_on_grid(const ResultContext& context) {
   const Series& grid = *context.sources.front();
   std::vector<const Series*> shared{&grid};
   for (const Series* series : context.sources)
-    if (series->series_uid != grid.series_uid && !series->fault && !grid.frame_of_reference_uid.empty() &&
-        series->frame_of_reference_uid == grid.frame_of_reference_uid && same_grid(series->geometry, grid.geometry) &&
-        series->instances.size() == grid.instances.size())
+    if (series->id() != grid.id() && series->is_readable(GeometryPolicy::fill) &&
+        !grid.frame_of_reference_uid.empty() && series->frame_of_reference_uid == grid.frame_of_reference_uid &&
+        same_planes(*series, grid))
       shared.push_back(series);
   return shared;
+}
+
+bool is_even(const Series& series) {
+  const double step = series.geometry.spacing_mm[2];
+  for (std::size_t k = 1; k < series.positions_mm.size(); ++k)
+    if (std::abs(dot(series.positions_mm[k] - series.positions_mm[k - 1], series.geometry.axis[2]) - step) >
+        step_tolerance_mm(step))
+      return false;
+  return true;
 }
 
 void add_segment(DcmSegmentation& seg, const ResultContext& context, const PlannedSegment& planned,
@@ -105,13 +128,13 @@ void add_segment(DcmSegmentation& seg, const ResultContext& context, const Plann
     receipt.segment_of_lesion[planned.lesion->id] = number;
 }
 
-void add_shared_groups(DcmSegmentation& seg, DcmItem& first, double slice_step_mm) {
+void add_shared_groups(DcmSegmentation& seg, DcmItem& first, const Series& grid) {
   const std::vector<std::string> spacing = ds_values(first, DCM_PixelSpacing, 2);
-  const std::string step = decimal_string(slice_step_mm);
+  const std::string step = decimal_string(grid.geometry.spacing_mm[2]);
   FGPixelMeasures measures;
   require(measures.setPixelSpacing(text(spacing[0] + "\\" + spacing[1])), "the pixel spacing");
   require(measures.setSliceThickness(text(step)), "the slice thickness");
-  require(measures.setSpacingBetweenSlices(text(step)), "the slice spacing");
+  if (is_even(grid)) require(measures.setSpacingBetweenSlices(text(step)), "the slice spacing");
   require(seg.addForAllFrames(measures), "the pixel measures");
   const std::vector<std::string> o = ds_values(first, DCM_ImageOrientationPatient, 6);
   const std::unique_ptr<FGPlaneOrientationPatient> orientation(
@@ -216,7 +239,7 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
   const std::string organization = make_uid(seed + "dimensions");
   const IODGeneralEquipmentModule::EquipmentInfo equipment("Oncotome", "Oncotome", "0", "0");
   const ContentIdentificationMacro content("1", "SEGMENTATION", text(own_text(context.task)), "Oncotome^AI");
-  const auto rows = static_cast<Uint16>(grid.geometry.size[1]), columns = static_cast<Uint16>(grid.geometry.size[0]);
+  const auto rows = static_cast<Uint16>(grid.rows), columns = static_cast<Uint16>(grid.columns);
   DcmSegmentation* made = nullptr;
   require(DcmSegmentation::createBinarySegmentation(made, rows, columns, equipment, content), "the segmentation");
   const std::unique_ptr<DcmSegmentation> seg(made);
@@ -234,7 +257,7 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
       dimensions.addDimensionIndex(DCM_ImagePositionPatient, text(organization), DCM_PlanePositionSequence, "Position"),
       "a dimension");
   for (const PlannedSegment& planned : plan.segments) add_segment(*seg, context, planned, receipt);
-  add_shared_groups(*seg, first, grid.geometry.spacing_mm[2]);
+  add_shared_groups(*seg, first, grid);
   const std::vector<const Series*> sources = sources_on_grid(context);
   std::vector<Uint8> blank(std::size_t{rows} * columns, 0);
   add_frames(*seg, plan, sources, planes, blank);

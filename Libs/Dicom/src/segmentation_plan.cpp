@@ -4,6 +4,7 @@
 #include <map>
 
 #include "bit_packing.h"
+#include "oncotome/dicom/stack_resampling.h"
 
 namespace oncotome::dicom {
 namespace {
@@ -39,7 +40,7 @@ void check_grids(const ResultContext& context) {
   const bool lesions_fit =
       !context.lesion_volume || same_grid(context.lesion_volume->geometry, context.label_volume->geometry);
   if (!same_grid(context.label_volume->geometry, grid.geometry) || !lesions_fit ||
-      grid.instances.size() != static_cast<std::size_t>(grid.geometry.size[2]))
+      (!is_resampled(grid) && grid.instances.size() != static_cast<std::size_t>(grid.geometry.size[2])))
     throw Error(ErrorCode::grid_mismatch, "the labels do not lie on the grid of the source series");
   if (!context.lesions.empty() && !context.lesion_volume)
     throw Error(ErrorCode::dicom_bad_value, "lesions are given without their voxels");
@@ -50,6 +51,12 @@ void check_grids(const ResultContext& context) {
 SegmentationPlan plan_segmentation(const ResultContext& context) {
   check_grids(context);
   SegmentationPlan plan;
+  if (const Series& grid = *context.sources.front(); is_resampled(grid)) {
+    plan.labels = on_source_planes(*context.label_volume, grid);
+    if (context.lesion_volume) plan.lesions = on_source_planes(*context.lesion_volume, grid);
+  }
+  const LabelVolume& labels = plan.labels ? *plan.labels : *context.label_volume;
+  const LesionVolume* lesions = plan.lesions ? &*plan.lesions : context.lesion_volume;
   std::map<std::uint8_t, std::size_t> of_label;
   std::map<std::uint16_t, std::size_t> of_lesion;
   for (const Label& label : context.labels) {
@@ -62,10 +69,10 @@ SegmentationPlan plan_segmentation(const ResultContext& context) {
   }
   if (plan.segments.empty()) throw Error(ErrorCode::dicom_bad_value, "a segmentation needs at least one label");
 
-  const auto planes = static_cast<std::size_t>(context.label_volume->geometry.size[2]);
+  const auto planes = static_cast<std::size_t>(labels.geometry.size[2]);
   std::vector<std::vector<bool>> present(plan.segments.size(), std::vector<bool>(planes, false));
-  mark_present(*context.label_volume, of_label, present);
-  if (context.lesion_volume) mark_present(*context.lesion_volume, of_lesion, present);
+  mark_present(labels, of_label, present);
+  if (lesions) mark_present(*lesions, of_lesion, present);
 
   const bool keep_empty = plan.segments.size() * planes <= kKeepEmptyFramesUpTo;
   plan.rank_of_plane.assign(planes, 0);
@@ -84,16 +91,18 @@ SegmentationPlan plan_segmentation(const ResultContext& context) {
 }
 
 std::vector<std::uint8_t> pack_frames(const ResultContext& context, const SegmentationPlan& plan) {
-  const auto& size = context.label_volume->geometry.size;
+  const LabelVolume& labels = plan.labels ? *plan.labels : *context.label_volume;
+  const LesionVolume* lesions = plan.lesions ? &*plan.lesions : context.lesion_volume;
+  const auto& size = labels.geometry.size;
   const auto plane_size = static_cast<std::size_t>(size[0] * size[1]);
   std::vector<std::uint8_t> bytes(packed_size(plan.frames.size() * plane_size), 0);
   for (std::size_t f = 0; f < plan.frames.size(); ++f) {
     const PlannedSegment& segment = plan.segments[plan.frames[f].segment];
     const std::size_t offset = static_cast<std::size_t>(plan.frames[f].plane) * plane_size;
     if (segment.label)
-      set_bits(bytes, f * plane_size, context.label_volume->voxels.data() + offset, plane_size, segment.label->value);
+      set_bits(bytes, f * plane_size, labels.voxels.data() + offset, plane_size, segment.label->value);
     else
-      set_bits(bytes, f * plane_size, context.lesion_volume->voxels.data() + offset, plane_size, segment.lesion->id);
+      set_bits(bytes, f * plane_size, lesions->voxels.data() + offset, plane_size, segment.lesion->id);
   }
   return bytes;
 }

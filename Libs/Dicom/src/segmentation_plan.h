@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "oncotome/dicom/segmentation.h"
@@ -16,7 +17,7 @@ struct PlannedSegment {
 
 struct PlannedFrame {
   std::size_t segment = 0;  ///< Index into SegmentationPlan::segments.
-  std::int64_t plane = 0;   ///< Index k of the grid.
+  std::int64_t plane = 0;   ///< Index of the slice.
 };
 
 /// Which frames the SEG has, ordered by segment, then along the normal.
@@ -24,8 +25,12 @@ struct SegmentationPlan {
   std::vector<PlannedSegment> segments;
   std::vector<PlannedFrame> frames;
   std::vector<std::uint32_t> rank_of_plane;  ///< From 1 over the planes that have a frame; 0 elsewhere.
+  /// Voxels on the slices of the first source, where it was resampled; else the context's are.
+  std::optional<LabelVolume> labels;
+  std::optional<LesionVolume> lesions;
 };
 
+/// The frames lie on the slices of the first source, whatever grid it was resampled to.
 /// Throws Error{grid_mismatch, dicom_bad_value}.
 SegmentationPlan plan_segmentation(const ResultContext& context);
 

@@ -53,7 +53,9 @@ struct Series {
   std::string unit;       ///< Of rescaled values: "HU", "GML", "BQML", ..., "" where it has none.
   /// Sorted along the slice normal: distance rises, so that axis[2] is the normal and the grid is right-handed.
   std::vector<Instance> instances;
-  std::vector<Vec3> positions_mm;  ///< Of the instances: LPS center of the first pixel.
+  std::vector<Vec3> positions_mm;      ///< Of the instances: LPS center of the first pixel.
+  std::int64_t columns = 0, rows = 0;  ///< Of each image; the grid of a corrected series may be wider.
+  std::vector<std::size_t> holes;      ///< Indexes of the instances after which slices are missing.
   /// The grid of the volume. Of a series with a fault that can be corrected: the regular grid that it is resampled to.
   Geometry geometry;
   std::optional<Fault> fault;  ///< Set when it is not a regular volume that can be read.
@@ -91,8 +93,20 @@ struct StudyIndex {
 /// are not followed) and groups them. One bad file never stops it. Throws Error{input_not_found, cancelled}.
 StudyIndex scan(const std::vector<std::string>& paths, const Job& job);
 
+/// What load_volume() did to the values, and what is odd about them.
+struct LoadNotes {
+  std::vector<std::string> corrections, doubts;
+  std::string not_hu;  ///< Why the values of a CT are no Hounsfield units; empty when they may be.
+};
+
+/// "strict", "correct" or "fill".
+const char* name_of(GeometryPolicy policy) noexcept;
+
 /// The voxels of a series after the modality transform (slope and intercept of each instance, PS3.3 C.11.1), in the
-/// series' unit. Throws the series' fault unless the policy cures it, or Error{dicom_*, input_unreadable, cancelled}.
-Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy = GeometryPolicy::strict);
+/// series' unit, on Series::geometry. Throws the series' fault unless the policy cures it, or Error{dicom_*,
+/// input_unreadable, cancelled}. Voxels outside of the images have the lowest value of a CT, else 0. A CT's padding and
+/// values below -1024 become -1024.
+Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy = GeometryPolicy::strict,
+                          LoadNotes* notes = nullptr);
 
 }  // namespace oncotome::dicom
