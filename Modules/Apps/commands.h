@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "oncotome/dicom/scan.h"
+
 namespace oncotome::apps {
 
 /// What every subcommand understands.
@@ -10,6 +12,9 @@ struct Common {
   bool quiet = false;
   bool json = false;  ///< One JSON document on stdout instead of text.
 };
+
+/// --geometry, the same on every command that reads a series.
+void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy);
 
 /// Each adds its subcommand; it runs when it was chosen, and throws Error.
 void add_segment(CLI::App& app, Common& common);

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include "commands.h"
@@ -33,10 +34,10 @@ json series_json(const dicom::Series& series) {
   optional("repetition_time_ms", series.repetition_time_ms);
   optional("echo_time_ms", series.echo_time_ms);
   optional("inversion_time_ms", series.inversion_time_ms);
-  if (series.fault)
-    j["fault"] = {{"code", error_name(series.fault->code)}, {"reason", series.fault->reason}};
-  else
-    j["geometry"] = workflow::geometry_json(series.geometry);
+  const bool cured = series.is_readable(dicom::GeometryPolicy::fill);
+  if (series.fault) j["fault"] = {{"code", error_name(series.fault->code)}, {"reason", series.fault->reason}};
+  if (series.fault && cured) j["cure"] = dicom::name_of(series.cure);
+  if (cured) j["geometry"] = workflow::geometry_json(series.geometry);
   return j;
 }
 
@@ -76,8 +77,10 @@ void print(const json& index) {
                 << s["description"].get<std::string>() << "\"\n";
       if (s.contains("geometry")) print_geometry(s["geometry"]);
       if (s.contains("fault"))
-        std::cout << "      cannot be read [" << s["fault"]["code"].get<std::string>()
-                  << "]: " << s["fault"]["reason"].get<std::string>() << '\n';
+        std::cout << "      " << (s.contains("cure") ? "is no regular grid [" : "cannot be read [")
+                  << s["fault"]["code"].get<std::string>() << "]: " << s["fault"]["reason"].get<std::string>() << '\n';
+      if (s.contains("cure"))
+        std::cout << "      is resampled to the grid above with --geometry " << s["cure"].get<std::string>() << '\n';
       for (const json& doubt : s["doubts"]) std::cout << "      doubt: " << doubt.get<std::string>() << '\n';
     }
   }
@@ -129,17 +132,24 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
                 "no image series was found in " + std::to_string(index.files_seen) + " files");
 }
 
-void convert(const std::string& path, const std::string& series_uid, const std::string& output, bool replace,
-             const Common& common) {
+struct Conversion {
+  std::string path, series_uid, output;
+  bool replace = false;
+  dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;
+};
+
+void convert(const Conversion& job, const Common& common) {
+  const auto& [path, series_uid, output, replace, policy] = job;
   if (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr")
     throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii or .nii.gz");
   Volume<float> volume;
+  dicom::LoadNotes notes;
   {
     const Terminal terminal(common.quiet);
     volume = workflow::is_volume_file(path)
                  ? workflow::read_volume_file(path)
                  : dicom::load_volume(workflow::choose_series(dicom::scan({path}, terminal.job()), series_uid),
-                                      terminal.job());
+                                      terminal.job(), policy, &notes);
     write_file_atomically(output, replace, [&](const std::filesystem::path& temporary) {
       workflow::write_volume_file(temporary.string(), volume);
       terminal.job().check();
@@ -147,14 +157,30 @@ void convert(const std::string& path, const std::string& series_uid, const std::
   }
   const json geometry = workflow::geometry_json(volume.geometry);
   if (common.json) {
-    std::cout << workflow::json_text({{"output", output}, {"geometry", geometry}});
+    std::cout << workflow::json_text(
+        {{"output", output}, {"geometry", geometry}, {"corrections", notes.corrections}, {"doubts", notes.doubts}});
   } else {
     std::cout << "wrote " << output << '\n';
     print_geometry(geometry);
+    for (const auto* texts : {&notes.corrections, &notes.doubts})
+      for (const std::string& text : *texts) std::cout << "      note: " << text << '\n';
   }
 }
 
 }  // namespace
+
+void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy) {
+  using dicom::GeometryPolicy;
+  std::map<std::string, GeometryPolicy> names;
+  for (const GeometryPolicy p : {GeometryPolicy::strict, GeometryPolicy::correct, GeometryPolicy::fill})
+    names[dicom::name_of(p)] = p;
+  command
+      .add_option(
+          "--geometry", policy,
+          "Slices that make no regular grid: strict refuses them; correct (default) resamples tilted, uneven or "
+          "shifted ones; fill interpolates missing ones too")
+      ->transform(CLI::CheckedTransformer(names).description("strict, correct or fill"));
+}
 
 void add_inspect(CLI::App& app, Common& common) {
   struct Options {
@@ -176,20 +202,16 @@ void add_inspect(CLI::App& app, Common& common) {
 }
 
 void add_convert(CLI::App& app, Common& common) {
-  struct Options {
-    std::string path, series_uid, output;
-    bool replace = false;
-  };
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<Conversion>();
   CLI::App* command = app.add_subcommand("convert", "Write one series as a volume, as it was understood");
   command->add_option("INPUT", options->path, "A folder or file")->required();
   command->add_option("--series", options->series_uid, "Series Instance UID, when there are several");
   command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
+  add_geometry_option(*command, options->geometry);
   command->add_flag("--overwrite", options->replace, "Replace the file if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_flag("--json", common.json, "Print the geometry as JSON on stdout");
-  command->callback(
-      [options, &common] { convert(options->path, options->series_uid, options->output, options->replace, common); });
+  command->callback([options, &common] { convert(*options, common); });
 }
 
 }  // namespace oncotome::apps

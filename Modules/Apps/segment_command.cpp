@@ -73,6 +73,7 @@ void add_segment(CLI::App& app, Common& common) {
                    "CHANNEL=PATH: a channel by hand, such as FLAIR=flair.nii.gz; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--study", request.input.study_uid, "Study Instance UID, when the input holds several studies");
+  add_geometry_option(*command, request.input.geometry);
   command->add_option("--mask", request.mask_file, "Brain mask (NIfTI or NRRD), where zero is not background");
   command->add_option("--truth", request.truth_file, "Label volume to compare with; adds Dice to the report");
   command

@@ -197,8 +197,11 @@ std::string lesion_table(const json& report) {
   for (const json& lesion : lesions) {
     const json& k = member(lesion, "key_slice");
     out += "<tr><td class=n>" + plain(member(lesion, "id")) + "</td><td class=n>" +
-           (member(lesion, "touches_border") == true ? "&ge; " : "") + ml(member(lesion, "volume_mm3")) +
-           "</td><td class=n>" + fixed(member(lesion, "longest_axial_diameter_mm"), 1) + "</td><td class=n>" +
+           (member(lesion, "touches_border") == true       ? "&ge; "
+            : member(lesion, "touches_unmeasured") == true ? "? "
+                                                           : "") +
+           ml(member(lesion, "volume_mm3")) + "</td><td class=n>" +
+           fixed(member(lesion, "longest_axial_diameter_mm"), 1) + "</td><td class=n>" +
            fixed(member(lesion, "longest_diameter_mm"), 1) + "</td><td class=n>" +
            (k.is_number_integer() ? std::to_string(k.get<std::int64_t>() + 1) : "") + "</td><td>" +
            composition(report, lesion) + "</td></tr>\n";

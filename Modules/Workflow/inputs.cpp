@@ -248,8 +248,13 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
     input.how = how;
     if (candidate.series) {
       input.description = candidate.series->description;
-      input.volume = dicom::load_volume(*candidate.series, reading);
+      dicom::LoadNotes notes;
+      input.volume = dicom::load_volume(*candidate.series, reading, request.geometry, &notes);
+      if (!notes.not_hu.empty())
+        throw Error(ErrorCode::precondition_unmet, "channel " + input.name + ": " + notes.not_hu);
       for (const std::string& doubt : candidate.series->doubts) inputs.doubts.push_back(input.name + ": " + doubt);
+      for (const std::string& doubt : notes.doubts) inputs.doubts.push_back(input.name + ": " + doubt);
+      for (const std::string& text : notes.corrections) inputs.corrections.push_back(input.name + ": " + text);
       input.series = std::move(candidate.series);
     } else {
       inputs.from_dicom = false;

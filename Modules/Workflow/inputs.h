@@ -23,15 +23,16 @@ struct ChannelInput {
 
 struct StudyInputs {
   std::vector<ChannelInput> channels;  ///< In the package's order.
-  std::vector<std::string> doubts;
+  std::vector<std::string> corrections, doubts;
   bool from_dicom = false;  ///< Every channel came from DICOM.
 };
 
 /// What the user asked for.
 struct InputRequest {
-  std::vector<std::string> paths;                            ///< Folders or files to look in.
-  std::vector<std::pair<std::string, std::string>> by_hand;  ///< Channel name and path.
-  std::string study_uid;                                     ///< Of several studies, this one.
+  std::vector<std::string> paths;                                   ///< Folders or files to look in.
+  std::vector<std::pair<std::string, std::string>> by_hand;         ///< Channel name and path.
+  std::string study_uid;                                            ///< Of several studies, this one.
+  dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;  ///< For slices that make no regular grid.
 };
 
 /// Finds and reads each channel of the package. DICOM channels must share one study and one frame of reference.

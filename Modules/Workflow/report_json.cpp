@@ -70,6 +70,7 @@ json lesion_json(const Lesion& lesion, const std::vector<Label>& table) {
           {"last_index", lesion.last_index},
           {"key_slice", lesion.key_slice},
           {"touches_border", lesion.touches_border},
+          {"touches_unmeasured", lesion.touches_unmeasured},
           {"volume_by_label_mm3", by_label}};
 }
 

@@ -14,6 +14,7 @@
 #include "oncotome/core/digest.h"
 #include "oncotome/core/process.h"
 #include "oncotome/dicom/segmentation.h"
+#include "oncotome/dicom/stack_resampling.h"
 #include "oncotome/render/pictures.h"
 #include "report_json.h"
 #include "seg_nrrd.h"
@@ -159,7 +160,11 @@ class Processor {
     timings_.skip();
     for (const auto& [step, note] : filter->GetSegmentation().steps)
       report_["preparation"].push_back({{"step", step}, {"note", note}});
-    report_["corrections"] = filter->GetSegmentation().corrections;
+    report_["corrections"] = inputs_.corrections;
+    for (const std::string& text : filter->GetSegmentation().corrections) report_["corrections"].push_back(text);
+    if (is_resampled(reference()))
+      report_["corrections"].push_back(
+          "measurements, pictures, NRRD and NIfTI lie on the regular grid; the DICOM segmentation lies on the slices");
     for (const std::string& doubt : filter->GetSegmentation().doubts) inputs_.doubts.push_back(doubt);
   }
 
@@ -178,7 +183,34 @@ class Processor {
     for (Lesion& lesion : lesions_)
       lesion.tracking_uid = make_uid("lesion " + std::to_string(lesion.id) + " of " + source + " by " +
                                      package_.weights_sha256 + " labels " + labels_digest_);
+    if (is_resampled(reference())) mark_unmeasured();
     timings_.lap("measure");
+  }
+
+  static bool is_resampled(const ChannelInput& channel) {
+    return channel.series && dicom::is_resampled(*channel.series);
+  }
+
+  // Lesions that hold or adjoin voxels which no slices enclose.
+  void mark_unmeasured() {
+    const LabelVolume measured = dicom::measured_voxels(*reference().series);
+    const Index3& size = measured.geometry.size;
+    const std::array<std::int64_t, 3> stride{1, size[0], size[0] * size[1]};
+    std::int64_t at = 0;
+    for (std::int64_t z = 0; z < size[2]; ++z)
+      for (std::int64_t y = 0; y < size[1]; ++y)
+        for (std::int64_t x = 0; x < size[0]; ++x, ++at) {
+          const std::uint16_t id = lesion_ids_.voxels[static_cast<std::size_t>(at)];
+          if (id == 0) continue;
+          const Index3 here{x, y, z};
+          bool inside = measured.voxels[static_cast<std::size_t>(at)] != 0;
+          for (std::size_t d = 0; d < 3; ++d) {
+            if (here[d] > 0) inside = inside && measured.voxels[static_cast<std::size_t>(at - stride[d])] != 0;
+            if (here[d] + 1 < size[d])
+              inside = inside && measured.voxels[static_cast<std::size_t>(at + stride[d])] != 0;
+          }
+          if (!inside) lesions_.at(id - 1u).touches_unmeasured = true;
+        }
   }
 
   void describe() {
@@ -205,6 +237,10 @@ class Processor {
       if (lesion.touches_border)
         report_["doubts"].push_back("lesion " + std::to_string(lesion.id) +
                                     " touches the border of the volume: its volume is a lower bound");
+      if (lesion.touches_unmeasured)
+        report_["doubts"].push_back("lesion " + std::to_string(lesion.id) +
+                                    " reaches interpolated or missing parts of the images: its measurements are "
+                                    "uncertain, and may be lower bounds");
     }
     report_["finding"] = finding_text(lesions_);
     report_["definitions"] = definitions_json();
@@ -237,6 +273,10 @@ class Processor {
                                     labels_digest_.substr(0, 16) + "; " + utc_text(time_, "%Y-%m-%dT%H:%M:%SZ");
     context.task = package_.title;
     context.region = package_.region;
+    context.corrections = inputs_.corrections;
+    if (is_resampled(reference()))
+      context.corrections.emplace_back(
+          "Measurements were taken on the regular grid, the segmentation lies on the slices.");
     context.labels = package_.labels;
     context.label_volume = &labels_;
     context.lesions = lesions_;

@@ -96,7 +96,7 @@ void write_results(const std::string& sources, const fs::path& folder, const Lab
   if (index.studies.size() != 1) throw Error(ErrorCode::input_ambiguous, "the source folder must hold one study");
   dicom::ResultContext context;
   for (const dicom::Series& series : index.studies.front().series) {
-    if (series.fault) throw Error(series.fault->code, series.fault->reason);
+    if (!series.is_readable(dicom::GeometryPolicy::fill)) throw Error(series.fault->code, series.fault->reason);
     context.sources.push_back(&series);
   }
   context.provenance.version = "0.1.0";

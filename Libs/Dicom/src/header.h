@@ -30,6 +30,7 @@ struct Header {
   std::int64_t rows = 0, columns = 0;
   PixelFormat format;
   double slope = 1, intercept = 0;
+  std::optional<std::array<double, 2>> padding;  ///< Lowest and highest stored value that is no image.
   std::optional<Vec3> position;
   std::optional<std::array<Vec3, 2>> orientation;      ///< Along a row, along a column; as in the file.
   std::optional<std::array<double, 2>> pixel_spacing;  ///< Between rows, between columns.

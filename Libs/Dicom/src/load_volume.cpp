@@ -7,6 +7,7 @@
 
 #include "guarded_load.h"
 #include "header.h"
+#include "hounsfield.h"
 #include "oncotome/dicom/scan.h"
 #include "oncotome/dicom/stack_resampling.h"
 #include "quiet_dcmtk.h"
@@ -75,16 +76,37 @@ void read_pixels(DcmFileFormat& file, const Header& header, float* out) {
   if (got.bad()) unreadable(path, std::string("cannot be read: ") + got.text());
 }
 
-void load_slice(const Series& series, const Instance& instance, float* out) {
+/// Reads slices one by one, and counts what was odd.
+class SliceReader {
+ public:
+  explicit SliceReader(const Series& series) : series_(series) {}
+
+  void read(std::size_t k, float* out);
+  void tell(LoadNotes& notes) const;
+
+ private:
+  const Series& series_;
+  std::size_t cleaned_ = 0;
+};
+
+void SliceReader::read(std::size_t k, float* out) {
+  const Instance& instance = series_.instances[k];
   DcmFileFormat file;
   const OFCondition loaded = guarded_load(file, instance.path, kAfterPixelData);
   if (loaded.bad()) unreadable(instance.path, std::string("cannot be read: ") + loaded.text());
   const Header header = read_header(file, instance.path);
   if (header.fault) throw Error(header.fault->code, header.fault->reason);
-  if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series.series_uid ||
-      header.columns != series.columns || header.rows != series.rows)
+  if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series_.series_uid ||
+      header.columns != series_.columns || header.rows != series_.rows)
     unreadable(instance.path, "has changed since it was found: scan again");
   read_pixels(file, header, out);
+  cleaned_ += clean_hounsfield(header, out, static_cast<std::size_t>(header.rows * header.columns));
+}
+
+void SliceReader::tell(LoadNotes& notes) const {
+  if (cleaned_ > 0)
+    notes.corrections.push_back("series " + series_.id() + ": " + std::to_string(cleaned_) +
+                                " values of padding or below -1024 HU became -1024 HU");
 }
 
 void refuse(const Series& series) {
@@ -94,24 +116,23 @@ void refuse(const Series& series) {
   throw Error(series.fault->code, series.fault->reason + how);
 }
 
-Volume<float> load_stack(const Series& series, const Job& job) {
+Volume<float> load_stack(const Series& series, SliceReader& slices, const Job& job) {
   Volume<float> volume(series.geometry);
   for (std::size_t k = 0; k < series.instances.size(); ++k) {
     job.report("load", static_cast<double>(k) / static_cast<double>(series.instances.size()));
-    load_slice(series, series.instances[k], volume.voxels.data() + volume.offset(0, 0, static_cast<std::int64_t>(k)));
+    slices.read(k, volume.voxels.data() + volume.offset(0, 0, static_cast<std::int64_t>(k)));
   }
   return volume;
 }
 
-Volume<float> load_resampled(const Series& series, const Job& job, LoadNotes& notes) {
+Volume<float> load_resampled(const Series& series, SliceReader& slices, const Job& job) {
   Volume<float> volume = resample_stack(
-      series, [&](std::size_t k, float* out) { load_slice(series, series.instances[k], out); }, job);
+      series, [&](std::size_t k, float* out) { slices.read(k, out); }, job);
   float lowest = 0;
   if (series.modality == "CT")
     for (const float value : volume.voxels) lowest = std::min(lowest, value);  // false for NaN
   for (float& value : volume.voxels)
     if (std::isnan(value)) value = lowest;
-  notes.corrections.push_back(correction_text(series));
   return volume;
 }
 
@@ -124,10 +145,14 @@ const char* name_of(GeometryPolicy policy) noexcept {
 Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy policy, LoadNotes* notes) {
   if (!series.is_readable(policy)) refuse(series);
   const QuietDcmtk quiet;
-  LoadNotes local;
-  LoadNotes& kept = notes ? *notes : local;
   try {
-    Volume<float> volume = is_resampled(series) ? load_resampled(series, job, kept) : load_stack(series, job);
+    SliceReader slices(series);
+    Volume<float> volume = is_resampled(series) ? load_resampled(series, slices, job) : load_stack(series, slices, job);
+    if (notes) {
+      slices.tell(*notes);
+      check_hounsfield(series, volume.voxels, *notes);
+      if (is_resampled(series)) notes->corrections.push_back(correction_text(series));
+    }
     job.report("load", 1);
     return volume;
   } catch (const std::bad_alloc&) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "header.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -65,6 +66,21 @@ void read_pixel_format(DcmItem& item, Header& h) {
   f.is_signed = whole_number(item, DCM_PixelRepresentation, 0, 1) == 1;
 }
 
+// The sign is often written wrongly: the value has 16 bits, whatever its VR.
+double padding_value(double value, const PixelFormat& format) {
+  if (format.is_signed && value > 32767) return value - 65536;
+  if (!format.is_signed && value < 0) return value + 65536;
+  return value;
+}
+
+void read_padding(DcmItem& item, Header& h) {
+  const std::optional<double> value = number_if_good(item, DCM_PixelPaddingValue);
+  if (!value) return;
+  const double a = padding_value(*value, h.format);
+  const double b = padding_value(number_if_good(item, DCM_PixelPaddingRangeLimit).value_or(*value), h.format);
+  h.padding = {std::min(a, b), std::max(a, b)};
+}
+
 void read_rescale(DcmItem& item, Header& h) {
   if (item.tagExistsWithValue(DCM_ModalityLUTSequence))
     throw Error(ErrorCode::input_unsupported, "values go through a ModalityLUTSequence, which is not supported");
@@ -82,8 +98,8 @@ void read_rescale(DcmItem& item, Header& h) {
     h.series.unit = display_text(item, DCM_Units);
     if (h.series.unit.empty()) h.doubts.emplace_back("PET without Units");
   } else if (ct) {
-    h.series.unit = type.empty() ? "HU" : type;
-    if (h.series.unit != "HU") h.doubts.push_back("RescaleType of a CT is " + type + ", not HU");
+    h.series.unit = type.empty() && intercept ? "HU" : type;
+    if (!type.empty() && type != "HU") h.doubts.push_back("RescaleType of a CT is " + type + ", not HU");
   } else if (type != "US") {
     h.series.unit = type;
   }
@@ -174,6 +190,7 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
       bad_value("FrameOfReferenceUID is no UID");
     read_pixel_format(item, h);
     read_rescale(item, h);
+    read_padding(item, h);
     read_place(item, h);
     check_syntax(h);
     check_file_size(h);

@@ -125,6 +125,11 @@ void add_lesion(TID1500_MeasurementReport& report, const ResultContext& context,
     require(group.addQualitativeEvaluation(
                 entry(kComment), "The lesion reaches the border of the images: its measurements are lower bounds."),
             "a comment");
+  if (lesion.touches_unmeasured)
+    require(group.addQualitativeEvaluation(entry(kComment),
+                                           "The lesion reaches interpolated or missing parts of the images: its "
+                                           "measurements are uncertain, and may be lower bounds."),
+            "a comment");
 }
 
 }  // namespace
@@ -149,6 +154,9 @@ void write_report(const std::string& path, const ResultContext& context, const s
             "the finding");
   require(report.addQualitativeEvaluation(entry(kComment), "Output of an algorithm, not verified by a person."),
           "a comment");
+  for (const std::string& correction : context.corrections)
+    require(report.addQualitativeEvaluation(entry(kComment), text(own_text("Corrected: " + correction, 1024))),
+            "a comment");
   require(evidence.addItem(*segmentation->getDataset()), "the evidence");
   require(document.setTreeFromRootTemplate(report, OFTrue), "the report's tree");
   // The template always makes this container.

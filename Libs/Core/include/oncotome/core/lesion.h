@@ -44,8 +44,9 @@ struct Lesion {
   Vec3 centroid_mm{};                            ///< LPS.
   Index3 first_index{};                          ///< Bounding box, inclusive.
   Index3 last_index{};
-  std::int64_t key_slice = 0;   ///< Index k of the slice with the longest axial diameter.
-  bool touches_border = false;  ///< The volume is a lower bound then.
+  std::int64_t key_slice = 0;       ///< Index k of the slice with the longest axial diameter.
+  bool touches_border = false;      ///< The volume is a lower bound then.
+  bool touches_unmeasured = false;  ///< Reaches voxels outside of the images or where slices are missing: uncertain.
   std::map<std::uint8_t, double> volume_by_label_mm3;
 };
 

@@ -25,6 +25,7 @@ struct ResultContext {
   std::vector<Lesion>
       lesions;  ///< One more segment each, after the classes; type Neoplasm unless lesion_type says else.
   const LesionVolume* lesion_volume = nullptr;
+  std::vector<std::string> corrections;  ///< What was changed about the input, for the SR.
   Code lesion_category{"49755003", "SCT", "Morphologically Altered Structure"};
   Code lesion_type{"108369006", "SCT", "Neoplasm"};
 };
