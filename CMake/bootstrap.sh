@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
   ca-certificates g++ cmake ninja-build ccache git
-  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdcmtk-dev
+  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdcmtk-dev libopenjp2-7-dev
   nlohmann-json3-dev libcli11-dev libgtest-dev xvfb
 )
 test_packages=(dcmtk dicom3tools python3 python3-venv python3-pip)

@@ -11,16 +11,9 @@
 
 #include "oncotome/core/geometry.h"
 #include "oncotome/dicom/scan.h"
+#include "pixel_module.h"
 
 namespace oncotome::dicom {
-
-/// How a pixel cell holds a stored value, PS3.5 section 8.1.1.
-struct PixelFormat {
-  int bits_allocated = 16;
-  int bits_stored = 16;
-  int high_bit = 15;
-  bool is_signed = false;
-};
 
 /// What one single-frame image says of itself.
 struct Header {
@@ -28,7 +21,7 @@ struct Header {
   Instance instance;
   std::string transfer_syntax_uid;
   std::int64_t rows = 0, columns = 0;
-  PixelFormat format;
+  PixelModule pixels;
   double slope = 1, intercept = 0;
   std::optional<std::array<double, 2>> padding;  ///< Lowest and highest stored value that is no image.
   std::optional<Vec3> position;

@@ -2,6 +2,7 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <algorithm>
 #include <cmath>
 #include <new>
 
@@ -10,6 +11,7 @@
 #include "hounsfield.h"
 #include "oncotome/dicom/scan.h"
 #include "oncotome/dicom/stack_resampling.h"
+#include "pixels.h"
 #include "quiet_dcmtk.h"
 
 namespace oncotome::dicom {
@@ -17,63 +19,6 @@ namespace {
 
 [[noreturn]] void unreadable(const std::string& path, const std::string& what) {
   throw Error(ErrorCode::input_unreadable, file_name(path) + " " + what);
-}
-
-/// Stored value from a pixel cell: the bits that end at HighBit, with their sign (PS3.5 section 8.1.1).
-class StoredValue {
- public:
-  explicit StoredValue(const PixelFormat& f)
-      : shift_(f.high_bit + 1 - f.bits_stored),
-        mask_((std::uint64_t{1} << f.bits_stored) - 1),
-        sign_(f.is_signed ? std::uint64_t{1} << (f.bits_stored - 1) : 0) {}
-
-  double operator()(std::uint32_t cell) const {
-    const std::uint64_t bits = (cell >> shift_) & mask_;
-    return static_cast<double>(static_cast<std::int64_t>(bits ^ sign_) - static_cast<std::int64_t>(sign_));
-  }
-
- private:
-  int shift_;
-  std::uint64_t mask_, sign_;
-};
-
-template <class Cell>
-void rescale(const Header& header, std::size_t count, Cell cell, float* out) {
-  const StoredValue stored(header.format);
-  for (std::size_t i = 0; i < count; ++i)
-    out[i] = static_cast<float>(header.slope * stored(cell(i)) + header.intercept);
-}
-
-void read_pixels(DcmFileFormat& file, const Header& header, float* out) {
-  const std::string& path = header.instance.path;
-  const auto count = static_cast<std::size_t>(header.rows * header.columns);
-  const std::size_t bytes = count * static_cast<std::size_t>(header.format.bits_allocated / 8);
-  DcmElement* pixels = nullptr;
-  if (file.getDataset()->findAndGetElement(DCM_PixelData, pixels).bad()) unreadable(path, "has no pixel data");
-  const std::size_t length = pixels->getLength();
-  if (length < bytes) unreadable(path, "is cut short: it does not hold its pixels");
-  if (length >= 2 * bytes) unreadable(path, "holds more pixels than one image has");
-
-  OFCondition got;
-  if (header.format.bits_allocated == 8) {
-    Uint8* cells = nullptr;
-    got = pixels->getUint8Array(cells);
-    if (got.good() && cells)
-      rescale(
-          header, count, [cells](std::size_t i) { return cells[i]; }, out);
-    if (!cells) unreadable(path, "cannot be read to its end");
-  } else {
-    Uint16* words = nullptr;
-    got = pixels->getUint16Array(words);
-    if (!words) unreadable(path, "cannot be read to its end");
-    if (got.good() && header.format.bits_allocated == 16)
-      rescale(
-          header, count, [words](std::size_t i) { return words[i]; }, out);
-    else if (got.good())
-      rescale(
-          header, count, [words](std::size_t i) { return words[2 * i] | std::uint32_t{words[2 * i + 1]} << 16; }, out);
-  }
-  if (got.bad()) unreadable(path, std::string("cannot be read: ") + got.text());
 }
 
 /// Reads slices one by one, and counts what was odd.
@@ -99,7 +44,10 @@ void SliceReader::read(std::size_t k, float* out) {
   if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series_.series_uid ||
       header.columns != series_.columns || header.rows != series_.rows)
     unreadable(instance.path, "has changed since it was found: scan again");
-  read_pixels(file, header, out);
+  const Frame frame = PixelSource(file, instance.path).frame(std::max(instance.frame, 1) - 1);
+  for_each_value(frame, [&](std::size_t i, std::int64_t stored) {
+    out[i] = static_cast<float>(header.slope * static_cast<double>(stored) + header.intercept);
+  });
   cleaned_ += clean_hounsfield(header, out, static_cast<std::size_t>(header.rows * header.columns));
 }
 

@@ -11,8 +11,6 @@
 namespace oncotome::dicom {
 namespace {
 
-constexpr double kMaxSide = 16384;
-
 [[noreturn]] void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
 
 std::string needed_uid(DcmItem& item, const DcmTagKey& tag) {
@@ -43,27 +41,12 @@ std::optional<std::array<double, N>> fixed_values(DcmItem& item, const DcmTagKey
   return result;
 }
 
-int whole_number(DcmItem& item, const DcmTagKey& tag, double low, double high) {
-  const std::optional<double> value = number(item, tag);
-  const std::string name = DcmTag(tag).getTagName();
-  if (!value) bad_value(name + " is missing");
-  if (*value != std::floor(*value) || *value < low || *value > high) bad_value(name + " is " + brief(*value));
-  return static_cast<int>(*value);
-}
-
-void read_pixel_format(DcmItem& item, Header& h) {
-  const std::string frames = raw_text(item, DCM_NumberOfFrames);
-  if (!frames.empty() && frames != "1") bad_value("NumberOfFrames is not 1 in a single-frame image");
-  if (number(item, DCM_SamplesPerPixel).value_or(1) != 1) bad_value("SamplesPerPixel is not 1: a color image");
-  h.rows = whole_number(item, DCM_Rows, 1, kMaxSide);
-  h.columns = whole_number(item, DCM_Columns, 1, kMaxSide);
-  PixelFormat& f = h.format;
-  f.bits_allocated = whole_number(item, DCM_BitsAllocated, 8, 32);
-  if (f.bits_allocated != 8 && f.bits_allocated != 16 && f.bits_allocated != 32)
-    bad_value("BitsAllocated is " + std::to_string(f.bits_allocated));
-  f.bits_stored = whole_number(item, DCM_BitsStored, 1, f.bits_allocated);
-  f.high_bit = whole_number(item, DCM_HighBit, f.bits_stored - 1, f.bits_allocated - 1);
-  f.is_signed = whole_number(item, DCM_PixelRepresentation, 0, 1) == 1;
+void read_pixels(DcmItem& item, Header& h) {
+  h.pixels = read_pixel_module(item);
+  h.rows = h.pixels.rows;
+  h.columns = h.pixels.columns;
+  if (h.pixels.frames != 1) bad_value("NumberOfFrames is not 1 in a single-frame image");
+  if (h.pixels.samples != 1 || h.pixels.photometric == "PALETTE COLOR") bad_value("a color image");
 }
 
 // The sign is often written wrongly: the value has 16 bits, whatever its VR.
@@ -123,19 +106,19 @@ void read_place(DcmItem& item, Header& h) {
 
 void check_syntax(Header& h) {
   const std::string& uid = h.transfer_syntax_uid;
-  if (uid == UID_LittleEndianImplicitTransferSyntax || uid == UID_LittleEndianExplicitTransferSyntax ||
-      uid == UID_BigEndianExplicitTransferSyntax)
-    return;
+  if (is_readable_syntax(uid)) return;
   const char* name = dcmFindNameOfUID(uid.c_str());
   throw Error(ErrorCode::dicom_syntax_unsupported, "transfer syntax " + uid +
                                                        (name ? std::string(" (") + name + ")" : "") +
                                                        " is not supported: send it uncompressed");
 }
 
-void check_file_size(const Header& h) {
+void check_file_size(const Header& h, E_TransferSyntax syntax) {
+  if (DcmXfer(syntax).isEncapsulated() || h.transfer_syntax_uid == UID_DeflatedExplicitVRLittleEndianTransferSyntax)
+    return;
   std::error_code error;
   const auto bytes = std::filesystem::file_size(h.instance.path, error);
-  if (!error && bytes < static_cast<std::uintmax_t>(h.rows * h.columns * (h.format.bits_allocated / 8)))
+  if (!error && bytes < static_cast<std::uintmax_t>(h.rows * h.columns * (h.pixels.format.bits_allocated / 8)))
     throw Error(ErrorCode::input_unreadable, file_name(h.instance.path) + " is cut short: it does not hold its pixels");
 }
 
@@ -182,18 +165,18 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
   h.spacing_between_slices = number_if_good(item, DCM_SpacingBetweenSlices);
   h.instance_number = number_if_good(item, DCM_InstanceNumber);
   h.images_in_acquisition = number_if_good(item, DCM_ImagesInAcquisition);
-  h.series.lossy = raw_text(item, DCM_LossyImageCompression) == "01";
+  h.series.lossy = is_lossy(file);
   if (h.series.lossy) h.doubts.emplace_back("was compressed with loss");
   try {
     h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
     if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))
       bad_value("FrameOfReferenceUID is no UID");
-    read_pixel_format(item, h);
+    read_pixels(item, h);
     read_rescale(item, h);
     read_padding(item, h);
     read_place(item, h);
     check_syntax(h);
-    check_file_size(h);
+    check_file_size(h, item.getOriginalXfer());
   } catch (const Error& error) {
     h.fault = Fault{error.code(), error.what()};
   }

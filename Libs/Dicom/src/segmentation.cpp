@@ -18,6 +18,7 @@
 #include "geometry.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/dicom/decimal_string.h"
+#include "pixel_module.h"
 #include "quiet_dcmtk.h"
 #include "result_header.h"
 #include "segmentation_plan.h"
@@ -207,11 +208,14 @@ void put_locations_preserved(DcmItem& dataset, std::size_t sources) {
 }
 
 // A result made from lossy images says so too, PS3.3 section C.7.6.1.1.5.
-void put_lossy(DcmItem& dataset, DcmItem& source) {
-  if (raw_text(source, DCM_LossyImageCompression) != "01") return;
-  for (const DcmTagKey& tag :
-       {DCM_LossyImageCompression, DCM_LossyImageCompressionRatio, DCM_LossyImageCompressionMethod})
-    copy_element(source, dataset, tag);
+void put_lossy(DcmItem& dataset, DcmFileFormat& source, const std::string& path) {
+  if (!is_lossy(source)) return;
+  const Loss loss = read_loss(source, path);
+  require(dataset.putAndInsertString(DCM_LossyImageCompression, "01"), "the loss");
+  if (!loss.ratio.empty())
+    require(dataset.putAndInsertString(DCM_LossyImageCompressionRatio, loss.ratio.c_str()), "the loss");
+  if (!loss.method.empty())
+    require(dataset.putAndInsertString(DCM_LossyImageCompressionMethod, loss.method.c_str()), "the loss");
 }
 
 void put_pixels(DcmItem& dataset, const std::vector<std::uint8_t>& bits) {
@@ -271,9 +275,11 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
   require(dataset.putAndInsertString(DCM_SegmentsOverlap, context.lesions.empty() ? "NO" : "YES"), "the overlap");
   put_references(dataset, plan, sources);
   put_locations_preserved(dataset, sources.size());
-  for (const auto& plane : planes) put_lossy(dataset, *plane->getDataset());
-  for (std::size_t s = 1; s < sources.size(); ++s)
-    put_lossy(dataset, *read_attributes(sources[s]->instances.front().path)->getDataset());
+  for (std::size_t k = 0; k < planes.size(); ++k) put_lossy(dataset, *planes[k], grid.instances[k].path);
+  for (std::size_t s = 1; s < sources.size(); ++s) {
+    const std::string& source = sources[s]->instances.front().path;
+    put_lossy(dataset, *read_attributes(source), source);
+  }
   put_pixels(dataset, pack_frames(context, plan));
   save_whole(file, path);
   return receipt;

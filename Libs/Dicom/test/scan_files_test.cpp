@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <dcmtk/dcmdata/dcrledrg.h>
-#include <dcmtk/dcmdata/dcrleerg.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -220,17 +218,6 @@ TEST(Scan, A_bad_UID_rejects_the_file_alone) {
   EXPECT_EQ(index.rejected[0].path, paths[5]);
   EXPECT_EQ(index.rejected[0].code, ErrorCode::dicom_bad_value);
   EXPECT_EQ(only_series(index).instances.size(), 5u);
-}
-
-TEST(Scan, A_compressed_series_is_a_fault_that_names_the_syntax) {
-  const Folder folder;
-  const auto paths = write_ramp(folder.path(), axial_grid());
-  DcmRLEEncoderRegistration::registerCodecs();
-  for (const std::string& path : paths) resave(path, EXS_RLELossless);
-  DcmRLEEncoderRegistration::cleanup();
-  const Series series = only_series(folder.path());
-  ASSERT_EQ(fault_of(series), "dicom.syntax_unsupported");
-  EXPECT_NE(series.fault->reason.find("1.2.840.10008.1.2.5"), std::string::npos) << series.fault->reason;
 }
 
 TEST(Scan, A_deflated_file_is_rejected_before_it_is_inflated) {
