@@ -59,8 +59,8 @@ double padding_value(double value, const PixelFormat& format) {
 void read_padding(DcmItem& item, Header& h) {
   const std::optional<double> value = number_if_good(item, DCM_PixelPaddingValue);
   if (!value) return;
-  const double a = padding_value(*value, h.format);
-  const double b = padding_value(number_if_good(item, DCM_PixelPaddingRangeLimit).value_or(*value), h.format);
+  const double a = padding_value(*value, h.pixels.format);
+  const double b = padding_value(number_if_good(item, DCM_PixelPaddingRangeLimit).value_or(*value), h.pixels.format);
   h.padding = {std::min(a, b), std::max(a, b)};
 }
 
