@@ -7,8 +7,10 @@
 
 #include "commands.h"
 #include "inputs.h"
+#include "mask_volume.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
+#include "oncotome/dicom/masks.h"
 #include "report_json.h"
 #include "terminal.h"
 #include "volume_io.h"
@@ -133,29 +135,36 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
 }
 
 struct Conversion {
-  std::string path, series_uid, output;
+  std::string path, series_uid, output, reference;
+  std::optional<int> segment;
   bool replace = false;
   dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;
 };
 
-void convert(const Conversion& job, const Common& common) {
-  const auto& [path, series_uid, output, replace, policy] = job;
+void convert(const Conversion& options, const Common& common) {
+  const std::string &path = options.path, &output = options.output;
   if (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr")
     throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii or .nii.gz");
-  Volume<float> volume;
+  Geometry grid;
   dicom::LoadNotes notes;
   {
     const Terminal terminal(common.quiet);
-    volume = workflow::is_volume_file(path)
-                 ? workflow::read_volume_file(path)
-                 : dicom::load_volume(workflow::choose_series(dicom::scan({path}, terminal.job()), series_uid),
-                                      terminal.job(), policy, &notes);
-    write_file_atomically(output, replace, [&](const std::filesystem::path& temporary) {
-      workflow::write_volume_file(temporary.string(), volume);
-      terminal.job().check();
-    });
+    const auto write = [&](const auto& volume) {
+      grid = volume.geometry;
+      write_file_atomically(output, options.replace, [&](const std::filesystem::path& temporary) {
+        workflow::write_volume_file(temporary.string(), volume);
+        terminal.job().check();
+      });
+    };
+    if (workflow::is_volume_file(path))
+      write(workflow::read_volume_file(path));
+    else if (dicom::mask_kind(path) != dicom::MaskKind::none)
+      write(workflow::read_mask_volume(path, options.reference, options.segment, notes.doubts, terminal.job()));
+    else
+      write(dicom::load_volume(workflow::choose_series(dicom::scan({path}, terminal.job()), options.series_uid),
+                               terminal.job(), options.geometry, &notes));
   }
-  const json geometry = workflow::geometry_json(volume.geometry);
+  const json geometry = workflow::geometry_json(grid);
   if (common.json) {
     std::cout << workflow::json_text(
         {{"output", output}, {"geometry", geometry}, {"corrections", notes.corrections}, {"doubts", notes.doubts}});
@@ -203,9 +212,13 @@ void add_inspect(CLI::App& app, Common& common) {
 
 void add_convert(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Conversion>();
-  CLI::App* command = app.add_subcommand("convert", "Write one series as a volume, as it was understood");
+  CLI::App* command =
+      app.add_subcommand("convert", "Write one series, or the masks of a SEG or RTSTRUCT, as a volume, as understood");
   command->add_option("INPUT", options->path, "A folder or file")->required();
   command->add_option("--series", options->series_uid, "Series Instance UID, when there are several");
+  command->add_option("--segment", options->segment, "This segment or ROI of a SEG or RTSTRUCT alone, as 1");
+  command->add_option("--reference", options->reference,
+                      "Where the series lies that an RTSTRUCT was drawn on (default: its own folder)");
   command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
   add_geometry_option(*command, options->geometry);
   command->add_flag("--overwrite", options->replace, "Replace the file if it exists");

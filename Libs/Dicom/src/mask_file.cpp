@@ -15,11 +15,13 @@
 namespace oncotome::dicom {
 namespace {
 
-void add_uids(DcmItem& item, const DcmTagKey& sequence, std::vector<std::string>& uids) {
-  for (DcmItem* series : items_of(item, sequence)) {
-    const std::string uid = raw_text(*series, DCM_SeriesInstanceUID);
-    if (is_uid(uid) && std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
-  }
+void add_uid(DcmItem& item, const DcmTagKey& tag, std::vector<std::string>& uids) {
+  const std::string uid = raw_text(item, tag);
+  if (is_uid(uid) && std::find(uids.begin(), uids.end(), uid) == uids.end()) uids.push_back(uid);
+}
+
+void add_series(DcmItem& item, const DcmTagKey& sequence, std::vector<std::string>& uids) {
+  for (DcmItem* series : items_of(item, sequence)) add_uid(*series, DCM_SeriesInstanceUID, uids);
 }
 
 }  // namespace
@@ -69,10 +71,21 @@ std::vector<std::string> referenced_series(const std::string& path) {
   const auto file = load_mask_file(path);
   DcmItem& item = *file->getDataset();
   std::vector<std::string> uids;
-  add_uids(item, DCM_ReferencedSeriesSequence, uids);
+  add_series(item, DCM_ReferencedSeriesSequence, uids);
   for (DcmItem* frame : items_of(item, DCM_ReferencedFrameOfReferenceSequence))
     for (DcmItem* study : items_of(*frame, DCM_RTReferencedStudySequence))
-      add_uids(*study, DCM_RTReferencedSeriesSequence, uids);
+      add_series(*study, DCM_RTReferencedSeriesSequence, uids);
+  return uids;
+}
+
+std::vector<std::string> frames_of_reference(const std::string& path) {
+  const QuietDcmtk quiet;
+  const auto file = load_mask_file(path);
+  DcmItem& item = *file->getDataset();
+  std::vector<std::string> uids;
+  add_uid(item, DCM_FrameOfReferenceUID, uids);
+  for (DcmItem* frame : items_of(item, DCM_ReferencedFrameOfReferenceSequence))
+    add_uid(*frame, DCM_FrameOfReferenceUID, uids);
   return uids;
 }
 

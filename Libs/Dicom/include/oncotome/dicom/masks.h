@@ -41,5 +41,7 @@ std::vector<Mask> read_structure_set(const std::string& path, const Geometry& gr
 
 /// SeriesInstanceUIDs that the structure set or segmentation refers to.
 std::vector<std::string> referenced_series(const std::string& path);
+/// FrameOfReferenceUIDs in which the structure set or segmentation lies.
+std::vector<std::string> frames_of_reference(const std::string& path);
 
 }  // namespace oncotome::dicom
