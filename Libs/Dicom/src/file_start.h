@@ -9,7 +9,6 @@ namespace oncotome::dicom {
 enum class FileKind {
   unknown,   ///< No "DICM" after the preamble: something else, or a bare data set.
   dicom,     ///< PS3.10 file.
-  deflated,  ///< PS3.10 file whose data set is deflated.
   dicomdir,
   unreadable,
 };

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guarded_load.h"
 
+#include <dcmtk/dcmdata/dcistrmb.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "header.h"
+#include "inflate.h"
 #include "oncotome/core/error.h"
 
 namespace oncotome::dicom {
@@ -29,12 +33,13 @@ Syntax syntax_of(E_TransferSyntax dcmtk) {
   return {static_cast<bool>(xfer.isExplicitVR()), static_cast<bool>(xfer.isBigEndian())};
 }
 
-/// A file as numbers at offsets; outside the file they are 0.
+/// A file, or one in memory, as numbers at offsets; outside they are 0.
 class Bytes {
  public:
   explicit Bytes(const std::string& path) : file_(path, std::ios::binary | std::ios::ate) {
     size_ = file_ ? static_cast<std::uint64_t>(file_.tellg()) : 0;
   }
+  explicit Bytes(const std::vector<char>& memory) : memory_(memory.data()), size_(memory.size()) {}
 
   std::uint64_t size() const { return size_; }
 
@@ -44,7 +49,9 @@ class Bytes {
       start_ = offset;
       std::memset(window_, 0, sizeof window_);
       file_.clear();
-      if (offset < size_ && file_.seekg(static_cast<std::streamoff>(offset)))
+      if (memory_ && offset < size_)
+        std::memcpy(window_, memory_ + offset, static_cast<std::size_t>(std::min(size_ - offset, sizeof window_)));
+      else if (offset < size_ && file_.seekg(static_cast<std::streamoff>(offset)))
         file_.read(reinterpret_cast<char*>(window_), sizeof window_);
     }
     return window_ + (offset - start_);
@@ -62,8 +69,14 @@ class Bytes {
 
  private:
   std::ifstream file_;
+  const char* memory_ = nullptr;
   std::uint64_t size_ = 0, start_ = kEndOfFile - 65536;
   unsigned char window_[4096] = {};
+};
+
+/// Offsets in a deflated file.
+struct Deflated {
+  std::uint64_t uid_at, start;
 };
 
 struct Element {
@@ -82,15 +95,26 @@ struct Level {
 class Walk {
  public:
   explicit Walk(const std::string& path) : path_(path), bytes_(path) {}
+  Walk(const std::string& path, const std::vector<char>& memory) : path_(path), bytes_(memory) {}
+
+  /// Where the deflated data set of the file starts; nothing when it is not deflated.
+  std::optional<Deflated> find_deflated() {
+    start();
+    walk_meta();
+    if (uid_ != UID_DeflatedExplicitVRLittleEndianTransferSyntax) return std::nullopt;
+    return Deflated{uid_at_, at_};
+  }
 
   void run() {
-    if (bytes_.size() >= 132 && std::memcmp(bytes_.at(128), "DICM", 4) == 0) at_ = 132;
+    start();
     const E_TransferSyntax named = walk_meta();
     levels_.push_back({false, false, false, kEndOfFile, syntax_of(named == EXS_Unknown ? guess() : named)});
     while (bytes_.size() >= 8 && at_ <= bytes_.size() - 8 && !levels_.empty()) step();
   }
 
  private:
+  void start() { at_ = bytes_.size() >= 132 && std::memcmp(bytes_.at(128), "DICM", 4) == 0 ? 132 : 0; }
+
   [[noreturn]] void damaged() const {
     throw Error(ErrorCode::input_unreadable,
                 file_name(path_) + " is damaged: the lengths of its elements contradict each other");
@@ -127,19 +151,17 @@ class Walk {
       if ((syntax.is_explicit && first.vr != EVR_UL) || first.length != 4 || length > bytes_.size()) damaged();
       end = first.value + 4 + length;
     }
-    std::string uid;
+    uid_.clear();
     while (at_ < bytes_.size() && (end == kEndOfFile ? at_meta() : at_ < end)) {
       const Element e = element(syntax);
       if (nests(e, syntax)) damaged();
-      if (e.tag == 0x00020010 && uid.empty()) uid = uid_at(e, syntax);
+      if (e.tag == 0x00020010 && uid_.empty()) {
+        uid_ = uid_at(e, syntax);
+        uid_at_ = e.value;
+      }
       at_ = e.value + e.length;
     }
-    if (uid.empty()) return EXS_Unknown;
-    const DcmXfer xfer(uid.c_str());
-    if (xfer.getStreamCompression() != ESC_none)
-      throw Error(ErrorCode::dicom_syntax_unsupported,
-                  "transfer syntax " + uid + " (deflated) is not supported: send it uncompressed");
-    return xfer.getXfer();
+    return uid_.empty() ? EXS_Unknown : DcmXfer(uid_.c_str()).getXfer();
   }
 
   std::string uid_at(const Element& e, Syntax syntax) {
@@ -258,17 +280,47 @@ class Walk {
 
   const std::string& path_;
   Bytes bytes_;
-  std::uint64_t at_ = 0;
+  std::uint64_t at_ = 0, uid_at_ = 0;
+  std::string uid_;  ///< The transfer syntax that the file names.
   std::vector<Level> levels_;
 };
+
+/// The file as if its data set had been written in explicit VR little endian.
+std::vector<char> inflated(const std::string& path, const Deflated& deflated) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> whole(static_cast<std::size_t>(deflated.start));
+  if (!file.read(whole.data(), static_cast<std::streamsize>(whole.size())))
+    throw Error(ErrorCode::input_unreadable, file_name(path) + " is cut short");
+  // The UID that is left when ".99" gives way to padding.
+  std::fill_n(whole.begin() + static_cast<std::ptrdiff_t>(deflated.uid_at) +
+                  std::strlen(UID_LittleEndianExplicitTransferSyntax),
+              3, '\0');
+  inflate_rest(file, whole, file_name(path));
+  return whole;
+}
 
 }  // namespace
 
 void check_nesting(const std::string& path) { Walk(path).run(); }
 
 OFCondition guarded_load(DcmFileFormat& file, const std::string& path, const DcmTagKey& stop) {
-  check_nesting(path);
-  return file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, stop);
+  const std::optional<Deflated> deflated = Walk(path).find_deflated();
+  if (!deflated) {
+    check_nesting(path);
+    return file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, stop);
+  }
+  const std::vector<char> whole = inflated(path, *deflated);
+  Walk(path, whole).run();
+  DcmInputBufferStream stream;
+  stream.setBuffer(whole.data(), static_cast<offile_off_t>(whole.size()));
+  stream.setEos();
+  file.transferInit();
+  OFCondition read = file.readUntilTag(stream, EXS_Unknown, EGL_noChange, DCM_MaxReadLength, stop);
+  file.transferEnd();
+  if (read.good())
+    read =
+        file.getMetaInfo()->putAndInsertString(DCM_TransferSyntaxUID, UID_DeflatedExplicitVRLittleEndianTransferSyntax);
+  return read;
 }
 
 }  // namespace oncotome::dicom

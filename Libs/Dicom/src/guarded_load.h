@@ -14,11 +14,12 @@ constexpr std::size_t kMaxNesting = 32;
 /// The first top-level tag after PixelData.
 inline const DcmTagKey kAfterPixelData{0x7fe0, 0x0011};
 
-/// Walks the file's elements without recursion, as DCMTK will. Throws Error{input_unreadable} for sequences nested more
-/// than kMaxNesting deep or longer than what holds them, Error{dicom_syntax_unsupported} for a deflated file.
+/// Walks the elements of a file that is not deflated without recursion, as DCMTK will. Throws Error{input_unreadable}
+/// for sequences nested more than kMaxNesting deep or longer than what holds them.
 void check_nesting(const std::string& path);
 
-/// Checks the nesting, then loads the top-level elements before `stop`, which is at most kAfterPixelData.
+/// Inflates the file where it is deflated, checks the nesting, then loads the top-level elements before `stop`, which is
+/// at most kAfterPixelData. Throws Error{input_unreadable}.
 OFCondition guarded_load(DcmFileFormat& file, const std::string& path, const DcmTagKey& stop);
 
 }  // namespace oncotome::dicom

@@ -68,10 +68,6 @@ std::optional<Header> read_file(const std::string& path, bool given_by_name) {
   const bool expected = given_by_name || named_as_dicom(path);
   if (kind == FileKind::dicomdir || (kind == FileKind::unknown && !expected)) return std::nullopt;
   if (kind == FileKind::unreadable) throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be opened");
-  // A small deflated file can hold gigabytes.
-  if (kind == FileKind::deflated)
-    throw Error(ErrorCode::dicom_syntax_unsupported,
-                "transfer syntax 1.2.840.10008.1.2.1.99 (deflated) is not supported: send it uncompressed");
   DcmFileFormat file;
   const OFCondition loaded = guarded_load(file, path, DCM_PixelData);
   if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))

@@ -56,11 +56,8 @@ FileKind kind_of_file(const std::string& path) {
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(file.gcount()));
   if (bytes.size() < kPreamble + 4 || bytes.compare(kPreamble, 4, "DICM") != 0) return FileKind::unknown;
-  for (MetaReader meta(bytes); meta.next();) {
+  for (MetaReader meta(bytes); meta.next();)
     if (meta.element == 0x0002 && meta.value == UID_MediaStorageDirectoryStorage) return FileKind::dicomdir;
-    if (meta.element == 0x0010 && meta.value == UID_DeflatedExplicitVRLittleEndianTransferSyntax)
-      return FileKind::deflated;
-  }
   return FileKind::dicom;
 }
 
