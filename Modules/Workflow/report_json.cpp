@@ -91,27 +91,6 @@ json definitions_json() {
        "PyRadiomics Maximum2DDiameterSlice: as longest_axial_diameter_mm, planes half-way between slices included"}};
 }
 
-json evaluation_json(const LabelVolume& labels, const LabelVolume& truth, const engine::ModelPackage& package) {
-  const double ml = labels.geometry.voxel_volume_mm3() / 1000;
-  std::vector<engine::Region> regions = package.regions;
-  for (const Label& label : package.labels) regions.push_back({label.name, {label.value}});
-  json rows = json::array();
-  for (const engine::Region& region : regions) {
-    std::array<bool, 256> belongs{};
-    for (std::uint8_t value : region.labels) belongs[value] = true;
-    double a = 0, b = 0, both = 0;
-    for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
-      const bool in_a = belongs[labels.voxels[i]], in_b = belongs[truth.voxels[i]];
-      a += in_a;
-      b += in_b;
-      both += in_a && in_b;
-    }
-    const json dice = a + b > 0 ? json(2 * both / (a + b)) : json(nullptr);
-    rows.push_back({{"name", region.name}, {"dice", dice}, {"predicted_ml", a * ml}, {"truth_ml", b * ml}});
-  }
-  return {{"dice", rows}};
-}
-
 std::string finding_text(const std::vector<Lesion>& lesions) {
   if (lesions.empty()) return "No lesion was found";
   double volume = 0;

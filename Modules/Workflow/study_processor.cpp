@@ -5,6 +5,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "evaluation.h"
 #include "html_report.h"
 #include "itkCommand.h"
 #include "itkLesionMeasurementFilter.h"
@@ -40,20 +41,11 @@ std::time_t job_time() {
 }
 
 LabelVolume read_labels(const std::string& path, const std::string& what) {
-  Volume<float> volume;
   try {
-    volume = read_volume_file(path);
+    return read_label_file(path);
   } catch (const Error& e) {
     throw Error(e.code(), what + ": " + e.what());
   }
-  LabelVolume labels(volume.geometry);
-  for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
-    const float rounded = std::round(volume.voxels[i]);
-    if (!(rounded >= 0 && rounded <= 255))
-      throw Error(ErrorCode::input_unsupported, what + ": it is no label volume: it holds values outside 0 to 255");
-    labels.voxels[i] = static_cast<std::uint8_t>(rounded);
-  }
-  return labels;
 }
 
 /// One study on its way through: what is known so far, and the folder that it goes to.
@@ -245,11 +237,10 @@ class Processor {
     report_["finding"] = finding_text(lesions_);
     report_["definitions"] = definitions_json();
     if (!truth_.voxels.empty()) {
-      if (!same_grid(truth_.geometry, labels_.geometry)) {
-        truth_ = engine::resample_nearest(truth_, labels_.geometry);
-        report_["corrections"].push_back("the truth was resampled to the grid of the labels");
-      }
-      report_["evaluation"] = evaluation_json(labels_, truth_, package_);
+      std::vector<std::string> notes;
+      truth_ = truth_on_grid(std::move(truth_), labels_.geometry, notes);
+      for (const std::string& note : notes) report_["corrections"].push_back(note);
+      report_["evaluation"] = evaluate_labels(labels_, truth_, package_, job_);
     }
     timings_.lap("describe");
   }

@@ -128,6 +128,19 @@ Volume<float> read_volume_file(const std::string& path) {
   return itk::OncotomeBridge::VolumeOf<float>(reader->GetOutput());
 }
 
+LabelVolume read_label_file(const std::string& path) {
+  const Volume<float> volume = read_volume_file(path);
+  LabelVolume labels(volume.geometry);
+  for (std::size_t i = 0; i < labels.voxels.size(); ++i) {
+    const float rounded = std::round(volume.voxels[i]);
+    if (!(rounded >= 0 && rounded <= 255 && std::abs(volume.voxels[i] - rounded) < 1e-3F))
+      throw Error(ErrorCode::input_unsupported,
+                  "it is no label volume: it holds values that are no whole numbers of 0 to 255");
+    labels.voxels[i] = static_cast<std::uint8_t>(rounded);
+  }
+  return labels;
+}
+
 void write_volume_file(const std::string& path, const Volume<float>& volume,
                        const std::map<std::string, std::string>& fields) {
   write(path, volume, fields);

@@ -15,6 +15,9 @@ bool is_volume_file(const std::string& path);
 /// whose message does not name the file: names can hold a patient's.
 Volume<float> read_volume_file(const std::string& path);
 
+/// The same for labels. Throws too Error{input_unsupported} for values that are no whole numbers of 0 to 255.
+LabelVolume read_label_file(const std::string& path);
+
 /// Writes .nrrd, .nii or .nii.gz, compressed; `fields` become NRRD key/value pairs. Throws Error{output_unwritable,
 /// usage}.
 void write_volume_file(const std::string& path, const Volume<float>& volume,

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "commands.h"
+#include "evaluation.h"
+#include "oncotome/core/atomic_directory.h"
+#include "oncotome/core/error.h"
+#include "report_json.h"
+#include "terminal.h"
+
+namespace oncotome::apps {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  workflow::EvaluationRequest request;
+  workflow::EvaluationPair pair;
+  std::string pairs_file, json_file, csv_file;
+  bool replace = false;
+};
+
+void write_text(const std::string& place, bool replace, const std::string& text) {
+  write_file_atomically(place, replace, [&](const std::filesystem::path& temporary) {
+    std::ofstream file(temporary, std::ios::binary);
+    file << text;
+    file.close();
+    if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the evaluation: check the free space");
+  });
+}
+
+std::string number(const json& value, const char* format) {
+  if (value.is_null()) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, format, value.get<double>());
+  return text;
+}
+
+void print(const json& evaluation) {
+  const auto line = [](const std::string& pair, const std::string& region, const std::vector<std::string>& cells) {
+    std::printf("%-12.12s %-20.20s", pair.c_str(), region.c_str());
+    for (const std::string& cell : cells) std::printf(" %9s", cell.c_str());
+    std::printf("\n");
+  };
+  line("pair", "region", {"Dice", "surface", "HD95 mm", "MSD mm", "found ml", "truth ml", "lesions", "of", "false+"});
+  for (const json& pair : evaluation["pairs"]) {
+    for (const json& r : pair["regions"])
+      line(pair["name"], r["name"],
+           {number(r["dice"], "%.4f"), number(r["surface_dice"], "%.4f"), number(r["hd95_mm"], "%.2f"),
+            number(r["mean_surface_distance_mm"], "%.3f"), number(r["result_ml"], "%.2f"),
+            number(r["truth_ml"], "%.2f"), r["found_lesions"].dump(), r["truth_lesions"].dump(),
+            r["false_positive_lesions"].dump()});
+    for (const json& note : pair["notes"]) std::printf("  note: %s\n", note.get<std::string>().c_str());
+  }
+  if (evaluation["pairs"].size() < 2) return;
+  for (const char* which : {"mean", "median", "worst"})
+    for (const json& s : evaluation["summary"]) {
+      const auto cell = [&](const char* metric, const char* format) {
+        return number(s[metric].value(which, json()), format);
+      };
+      line(which, s["name"],
+           {cell("dice", "%.4f"), cell("surface_dice", "%.4f"), cell("hd95_mm", "%.2f"),
+            cell("mean_surface_distance_mm", "%.3f")});
+    }
+}
+
+void run(Options& o, const Common& common) {
+  if (o.pairs_file.empty() == o.pair.result.empty() || o.pair.result.empty() != o.pair.truth.empty())
+    throw Error(ErrorCode::usage, "give RESULT and TRUTH, or a list of them by --pairs");
+  if (o.pairs_file.empty()) {
+    o.pair.name = "1";
+    o.request.pairs = {o.pair};
+  } else {
+    o.request.pairs = workflow::read_pairs(o.pairs_file);
+  }
+  json evaluation;
+  {
+    const Terminal terminal(common.quiet);
+    evaluation = workflow::evaluate(o.request, terminal.job());
+  }
+  if (!o.json_file.empty()) write_text(o.json_file, o.replace, workflow::json_text(evaluation));
+  if (!o.csv_file.empty()) write_text(o.csv_file, o.replace, workflow::evaluation_csv(evaluation));
+  if (common.json)
+    std::cout << workflow::json_text(evaluation);
+  else
+    print(evaluation);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Common& common) {
+  const auto options = std::make_shared<Options>();
+  Options& o = *options;
+  CLI::App* command = app.add_subcommand("evaluate", "Compare segmentations with their truth");
+  command->add_option("RESULT", o.pair.result, "NIfTI, NRRD, DICOM SEG or RT Structure Set");
+  command->add_option("TRUTH", o.pair.truth, "The same; resampled to the result's grid where that differs");
+  command->add_option("--pairs", o.pairs_file,
+                      "CSV list of pairs instead: columns result, truth and, optional, reference, name");
+  command->add_option("--reference", o.pair.reference,
+                      "Folder of the series whose grid a structure set is put on (default: the other side's)");
+  command
+      ->add_option("--labels", o.request.regions,
+                   "NAME=PARTS[:TRUTH_PARTS], parts (label values, segment or ROI numbers, names) joined by +; may be "
+                   "repeated (default: each label or name on both sides, and all)")
+      ->allow_extra_args(false);
+  command->add_option("--tolerance", o.request.options.tolerance_mm, "Of surface Dice, in mm (1)")
+      ->check(CLI::Range(0.0, 1000.0));
+  command
+      ->add_option("--lesion-overlap", o.request.options.lesion_overlap,
+                   "Share of a lesion, 0 to 1, to be covered for it to be found (one voxel in any case)")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--json", o.json_file, "Write JSON to this file (- or nothing: to stdout)")->expected(0, 1);
+  command->add_option("--csv", o.csv_file, "Write CSV to this file: a line per pair and region");
+  command->add_flag("--overwrite", o.replace, "Replace these files if they exist");
+  command->add_flag("-q,--quiet", common.quiet, "No progress");
+  command->callback([options, command, &common] {
+    Common chosen = common;
+    if (command->count("--json") > 0 && (options->json_file.empty() || options->json_file == "-")) {
+      chosen.json = true;
+      options->json_file.clear();
+    }
+    run(*options, chosen);
+  });
+}
+
+}  // namespace oncotome::apps
