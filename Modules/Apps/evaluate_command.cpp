@@ -48,11 +48,11 @@ void print(const json& evaluation) {
   line("pair", "region", {"Dice", "surface", "HD95 mm", "MSD mm", "found ml", "truth ml", "lesions", "of", "false+"});
   for (const json& pair : evaluation["pairs"]) {
     for (const json& r : pair["regions"])
-      line(pair["name"], r["name"],
-           {number(r["dice"], "%.4f"), number(r["surface_dice"], "%.4f"), number(r["hd95_mm"], "%.2f"),
-            number(r["mean_surface_distance_mm"], "%.3f"), number(r["result_ml"], "%.2f"),
-            number(r["truth_ml"], "%.2f"), r["found_lesions"].dump(), r["truth_lesions"].dump(),
-            r["false_positive_lesions"].dump()});
+      line(
+          pair["name"], r["name"],
+          {number(r["dice"], "%.4f"), number(r["surface_dice"], "%.4f"), number(r["hd95_mm"], "%.2f"),
+           number(r["mean_surface_distance_mm"], "%.3f"), number(r["result_ml"], "%.2f"), number(r["truth_ml"], "%.2f"),
+           r["found_lesions"].dump(), r["truth_lesions"].dump(), r["false_positive_lesions"].dump()});
     for (const json& note : pair["notes"]) std::printf("  note: %s\n", note.get<std::string>().c_str());
   }
   if (evaluation["pairs"].size() < 2) return;

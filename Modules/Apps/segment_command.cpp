@@ -49,7 +49,7 @@ void run(Options& options, const Common& common) {
                 lesion["id"].get<int>(), lesion["volume_mm3"].get<double>() / 1000,
                 lesion["longest_axial_diameter_mm"].get<double>(), lesion["longest_diameter_mm"].get<double>());
   if (report.contains("evaluation"))
-    for (const auto& row : report["evaluation"]["dice"])
+    for (const auto& row : report["evaluation"]["regions"])
       if (!row["dice"].is_null())
         std::printf("  Dice %.4f  %s\n", row["dice"].get<double>(), row["name"].get<std::string>().c_str());
   for (const char* kind : {"corrections", "doubts"})
@@ -75,7 +75,7 @@ void add_segment(CLI::App& app, Common& common) {
   command->add_option("--study", request.input.study_uid, "Study Instance UID, when the input holds several studies");
   add_geometry_option(*command, request.input.geometry);
   command->add_option("--mask", request.mask_file, "Brain mask (NIfTI or NRRD), where zero is not background");
-  command->add_option("--truth", request.truth_file, "Label volume to compare with; adds Dice to the report");
+  command->add_option("--truth", request.truth_file, "Label volume to compare with; adds an evaluation to the report");
   command
       ->add_option("--formats", options->formats,
                    "Of seg, sr, nrrd, nifti, png, html, json, separated by commas; report.json always comes (default: "

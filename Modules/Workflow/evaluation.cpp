@@ -32,8 +32,8 @@ constexpr Metric kMetrics[] = {{"dice", false},
                                {"lesion_precision", false},
                                {"false_positive_lesions", true}};
 
-constexpr const char* kColumns[] = {"result_ml",     "truth_ml",        "result_lesions",
-                                    "truth_lesions", "found_lesions",   "true_lesions"};
+constexpr const char* kColumns[] = {"result_ml",     "truth_ml",      "result_lesions",
+                                    "truth_lesions", "found_lesions", "true_lesions"};
 
 template <class T>
 json or_null(const std::optional<T>& value) {
@@ -74,20 +74,21 @@ json definitions(const engine::OverlapOptions& options) {
                 options.lesion_overlap > 0
                     ? (" and " + std::to_string(100 * options.lesion_overlap) + " % of its voxels").c_str()
                     : "");
-  return {{"dice", "2 |A n B| / (|A| + |B|); null when both masks are empty"},
-          {"surface_dice",
-           "area of both surfaces within the tolerance of the other, over the area of both (doi 10.2196/26151); surface "
-           "elements and distances as in DeepMind's surface-distance 0.1; null when both masks are empty, 0 when one is"},
-          {"hd95_mm",
-           "greater of the two area-weighted 95th percentiles of the distance from one surface to the other, as in "
-           "surface-distance; null when a mask is empty"},
-          {"mean_surface_distance_mm",
-           "mean of the two area-weighted mean distances from one surface to the other; null when a mask is empty"},
-          {"volume_difference", "result minus truth; percent of the truth, null when it is empty"},
-          {"lesion", "26-connected component of the region"},
-          {"lesion_sensitivity", std::string("share of the truth's lesions of which the result covers ") + overlap},
-          {"lesion_precision", std::string("share of the result's lesions of which the truth covers ") + overlap +
-                                   "; the rest are false positives"}};
+  return {
+      {"dice", "2 |A n B| / (|A| + |B|); null when both masks are empty"},
+      {"surface_dice",
+       "area of both surfaces within the tolerance of the other, over the area of both (doi 10.2196/26151); surface "
+       "elements and distances as in DeepMind's surface-distance 0.1; null when both masks are empty, 0 when one is"},
+      {"hd95_mm",
+       "greater of the two area-weighted 95th percentiles of the distance from one surface to the other, as in "
+       "surface-distance; null when a mask is empty"},
+      {"mean_surface_distance_mm",
+       "mean of the two area-weighted mean distances from one surface to the other; null when a mask is empty"},
+      {"volume_difference", "result minus truth; percent of the truth, null when it is empty"},
+      {"lesion", "26-connected component of the region"},
+      {"lesion_sensitivity", std::string("share of the truth's lesions of which the result covers ") + overlap},
+      {"lesion_precision", std::string("share of the result's lesions of which the truth covers ") + overlap +
+                               "; the rest are false positives"}};
 }
 
 json settings(const engine::OverlapOptions& options) {
@@ -198,10 +199,10 @@ json evaluate_labels(const LabelVolume& labels, const LabelVolume& truth, const 
   json& rows = out["regions"] = json::array();
   for (const engine::Region& region : regions) {
     const std::set<int> values(region.labels.begin(), region.labels.end());
-    rows.push_back(row_json(region.name,
-                            engine::compare_masks(mask_of(labels, values), mask_of(truth, values), labels.geometry,
-                                                  options, job),
-                            labels.geometry));
+    rows.push_back(
+        row_json(region.name,
+                 engine::compare_masks(mask_of(labels, values), mask_of(truth, values), labels.geometry, options, job),
+                 labels.geometry));
   }
   return out;
 }

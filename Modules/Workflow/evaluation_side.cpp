@@ -55,7 +55,8 @@ std::set<int> find_parts(const std::string& text, const EvaluationSide& side, co
 RegionPair asked_region(const std::string& text, const EvaluationSide& result, const EvaluationSide& truth) {
   const std::size_t equals = text.find('=');
   if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
-    throw Error(ErrorCode::usage, "--labels takes NAME=PARTS or NAME=PARTS:TRUTH_PARTS, such as core=1+4 or tumor=1:GTV");
+    throw Error(ErrorCode::usage,
+                "--labels takes NAME=PARTS or NAME=PARTS:TRUTH_PARTS, such as core=1+4 or tumor=1:GTV");
   const std::string name = text.substr(0, equals), parts = text.substr(equals + 1);
   const std::size_t colon = parts.find(':');
   return {name, find_parts(parts.substr(0, colon), result, name),
@@ -73,7 +74,8 @@ EvaluationSide read_side(const std::string& path, const std::string& what, const
     if (is_volume_file(path)) return EvaluationSide(read_label_file(path));
     std::error_code ignored;
     if (!fs::is_regular_file(path, ignored)) throw Error(ErrorCode::input_not_found, "there is no such file");
-    std::vector<dicom::Mask> masks = grid ? dicom::read_structure_set(path, *grid, job) : dicom::read_segmentation(path, job);
+    std::vector<dicom::Mask> masks =
+        grid ? dicom::read_structure_set(path, *grid, job) : dicom::read_segmentation(path, job);
     if (masks.empty()) throw Error(ErrorCode::input_unsupported, "it holds no segment or structure");
     return EvaluationSide(std::move(masks));
   } catch (const Error& e) {

@@ -234,15 +234,17 @@ std::string other_pictures(const json& report, const std::filesystem::path& fold
 }
 
 std::string evaluation(const json& report) {
-  const json& rows = member(member(report, "evaluation"), "dice");
+  const json& rows = member(member(report, "evaluation"), "regions");
   if (rows.empty()) return "";
   std::string out = heading("Agreement with the given truth") +
-                    "<table><thead><tr><th>Class</th><th class=n>Dice</th><th class=n>Found (ml)</th>"
+                    "<table><thead><tr><th>Class</th><th class=n>Dice</th><th class=n>Surface Dice</th>"
+                    "<th class=n>HD95 (mm)</th><th class=n>Found (ml)</th>"
                     "<th class=n>Truth (ml)</th></tr></thead><tbody>\n";
   for (const json& r : rows)
     out += "<tr><td>" + plain(member(r, "name")) + "</td><td class=n>" + fixed(member(r, "dice"), 3) +
-           "</td><td class=n>" + fixed(member(r, "predicted_ml"), 2) + "</td><td class=n>" +
-           fixed(member(r, "truth_ml"), 2) + "</td></tr>\n";
+           "</td><td class=n>" + fixed(member(r, "surface_dice"), 3) + "</td><td class=n>" +
+           fixed(member(r, "hd95_mm"), 2) + "</td><td class=n>" + fixed(member(r, "result_ml"), 2) +
+           "</td><td class=n>" + fixed(member(r, "truth_ml"), 2) + "</td></tr>\n";
   return out + "</tbody></table>\n";
 }
 

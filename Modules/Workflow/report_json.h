@@ -20,9 +20,6 @@ nlohmann::json labels_json(const LabelVolume& labels, const std::vector<Label>& 
 nlohmann::json lesion_json(const Lesion& lesion, const std::vector<Label>& table);
 /// How each number is defined.
 nlohmann::json definitions_json();
-/// Dice of each region and label of the package, on one grid; null where both sides are empty.
-nlohmann::json evaluation_json(const LabelVolume& labels, const LabelVolume& truth,
-                               const engine::ModelPackage& package);
 /// "2 lesions, 31.4 ml in all".
 std::string finding_text(const std::vector<Lesion>& lesions);
 

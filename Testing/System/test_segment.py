@@ -93,10 +93,15 @@ class Demo(WithFolder):
         truth = sitk.GetArrayFromImage(sitk.ReadImage(str(self.truth)))
         whole = dice(labels_of(self.result) > 0, truth > 0)
         self.assertGreaterEqual(whole, 0.9)
-        told = {row["name"]: row["dice"] for row in self.report["evaluation"]["dice"]}
+        told = {row["name"]: row["dice"] for row in self.report["evaluation"]["regions"]}
         self.assertAlmostEqual(told["Whole tumor"], whole, places=6)
         # Where edema crosses the midline the network may part it; each tumor has one enhancing rim.
         self.assertEqual(sum("Enhancing tumor" in lesion["volume_by_label_mm3"] for lesion in self.report["lesions"]), 2)
+
+    def test_evaluate_says_of_the_seg_what_segment_said_of_the_labels(self):
+        told = {row["name"]: row for row in self.report["evaluation"]["regions"]}["Whole tumor"]
+        out = json.loads(done("oncotome", "evaluate", self.result / "segmentation.dcm", self.truth, "--json"))
+        self.assertEqual(out["pairs"][0]["regions"][0], {**told, "name": "all"})
 
     def test_objects_are_read_back_the_same_by_other_readers(self):
         check_objects(self.result)
