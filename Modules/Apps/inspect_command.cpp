@@ -11,6 +11,7 @@
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
 #include "oncotome/dicom/masks.h"
+#include "oncotome/dicom/suv.h"
 #include "report_json.h"
 #include "terminal.h"
 #include "volume_io.h"
@@ -20,7 +21,14 @@ namespace {
 
 using nlohmann::json;
 
-json series_json(const dicom::Series& series) {
+json suv_json(const dicom::Series& series, const Job& job) {
+  const dicom::Suv suv = dicom::find_suv(series, job);
+  json j{{"available", suv.unavailable.empty()}, {"doubts", suv.doubts}};
+  if (!suv.unavailable.empty()) j["reason"] = suv.unavailable;
+  return j;
+}
+
+json series_json(const dicom::Series& series, const Job& job) {
   json j{{"series_uid", series.series_uid},
          {"modality", series.modality},
          {"description", series.description},
@@ -40,14 +48,15 @@ json series_json(const dicom::Series& series) {
   if (series.fault) j["fault"] = {{"code", error_name(series.fault->code)}, {"reason", series.fault->reason}};
   if (series.fault && cured) j["cure"] = dicom::name_of(series.cure);
   if (cured) j["geometry"] = workflow::geometry_json(series.geometry);
+  if (series.modality == "PT") j["suv"] = suv_json(series, job);
   return j;
 }
 
-json index_json(const dicom::StudyIndex& index) {
+json index_json(const dicom::StudyIndex& index, const Job& job) {
   json studies = json::array(), rejected = json::array();
   for (const dicom::Study& study : index.studies) {
     json series = json::array();
-    for (const dicom::Series& s : study.series) series.push_back(series_json(s));
+    for (const dicom::Series& s : study.series) series.push_back(series_json(s, job));
     studies.push_back({{"study_uid", study.study_uid}, {"series", series}});
   }
   for (const dicom::Rejected& r : index.rejected)
@@ -83,6 +92,11 @@ void print(const json& index) {
                   << s["fault"]["code"].get<std::string>() << "]: " << s["fault"]["reason"].get<std::string>() << '\n';
       if (s.contains("cure"))
         std::cout << "      is resampled to the grid above with --geometry " << s["cure"].get<std::string>() << '\n';
+      if (s.contains("suv"))
+        std::cout << "      SUV "
+                  << (s["suv"].contains("reason") ? "is not available: " + s["suv"]["reason"].get<std::string>()
+                                                  : "by body weight is available (convert --suv)")
+                  << '\n';
       for (const json& doubt : s["doubts"]) std::cout << "      doubt: " << doubt.get<std::string>() << '\n';
     }
   }
@@ -108,11 +122,12 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
                        {"geometry", workflow::geometry_json(workflow::read_volume_file(path).geometry)}});
   }
   dicom::StudyIndex index;
-  if (!folders.empty()) {
+  json out;
+  {
     const Terminal terminal(common.quiet);
-    index = dicom::scan(folders, terminal.job());
+    if (!folders.empty()) index = dicom::scan(folders, terminal.job());
+    out = index_json(index, terminal.job());
   }
-  json out = index_json(index);
   out["volumes"] = volumes;
   if (!json_file.empty()) {
     if (std::filesystem::path(json_file).extension() != ".json")
@@ -137,7 +152,7 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
 struct Conversion {
   std::string path, series_uid, output, reference;
   std::optional<int> segment;
-  bool replace = false;
+  bool replace = false, suv = false;
   dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;
 };
 
@@ -156,13 +171,22 @@ void convert(const Conversion& options, const Common& common) {
         terminal.job().check();
       });
     };
+    if (options.suv && (workflow::is_volume_file(path) || dicom::mask_kind(path) != dicom::MaskKind::none))
+      throw Error(ErrorCode::usage, "--suv is for a PET series");
     if (workflow::is_volume_file(path))
       write(workflow::read_volume_file(path));
     else if (dicom::mask_kind(path) != dicom::MaskKind::none)
       write(workflow::read_mask_volume(path, options.reference, options.segment, notes.doubts, terminal.job()));
-    else
-      write(dicom::load_volume(workflow::choose_series(dicom::scan({path}, terminal.job()), options.series_uid),
-                               terminal.job(), options.geometry, &notes));
+    else {
+      const dicom::Series series = workflow::choose_series(dicom::scan({path}, terminal.job()), options.series_uid);
+      Volume<float> volume = dicom::load_volume(series, terminal.job(), options.geometry, &notes);
+      if (options.suv) {
+        const dicom::Suv suv = dicom::find_suv(series, terminal.job());
+        dicom::scale_to_suv(volume, series, suv);
+        notes.doubts.insert(notes.doubts.end(), suv.doubts.begin(), suv.doubts.end());
+      }
+      write(volume);
+    }
   }
   const json geometry = workflow::geometry_json(grid);
   if (common.json) {
@@ -220,6 +244,7 @@ void add_convert(CLI::App& app, Common& common) {
   command->add_option("--reference", options->reference,
                       "Where the series lies that an RTSTRUCT was drawn on (default: its own folder)");
   command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
+  command->add_flag("--suv", options->suv, "PET: standardized uptake values by body weight, not rescaled values");
   add_geometry_option(*command, options->geometry);
   command->add_flag("--overwrite", options->replace, "Replace the file if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");
