@@ -3,7 +3,7 @@
 """Compares `oncotome convert` with independent readers on real CT, MR and PET series.
 
 Usage: check_reading.py ONCOTOME DATA
-ONCOTOME is the program, DATA the folder with ct_lung_dx and sarcoma_ct_mr_pet. Voxels must equal pydicom's exactly, as
+ONCOTOME is the program, DATA the folder with ct_lung_dx, ct_lung_gtv and sarcoma_ct_mr_pet. Voxels must equal pydicom's exactly, as
 float32(slope * stored + intercept); the grid must equal that of the positions, and that of GDCM through SimpleITK.
 Prints a line per series. Exit status: 0 all equal, 1 a difference, 77 DATA is not there.
 """
@@ -18,7 +18,9 @@ import numpy
 import pydicom
 import SimpleITK
 
-ARCHIVES = {  # How many series of images each holds.
+SOURCES = {  # How many series of images each archive or folder holds.
+    "ct_lung_gtv/pat_2": 1,
+    "ct_lung_gtv/pat_3": 1,
     "ct_lung_dx/dicom.tar.xz": 1,
     "sarcoma_ct_mr_pet/STS_001.tar.xz": 3,
     "sarcoma_ct_mr_pet/STS_002.tar.xz": 3,
@@ -81,17 +83,19 @@ def differences(ours, datasets):
                 yield f"{what} is {numpy.ravel(a).tolist()}, {reader} says {numpy.ravel(b).tolist()}"
 
 
-def check(program, archive, expected_count, scratch):
-    folder = scratch / "in"
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder)
+def check(program, source, expected_count, scratch):
+    folder = source
+    if source.is_file():
+        folder = scratch / "in"
+        with tarfile.open(source) as tar:
+            tar.extractall(folder)
     good = True
     found = series_of(folder)
     if len(found) != expected_count:
-        print(f"FAILED {archive.name}: {len(found)} series instead of {expected_count}")
+        print(f"FAILED {source.name}: {len(found)} series instead of {expected_count}")
         good = False
     for uid, datasets in found.items():
-        label = f"{archive.name} {datasets[0].Modality} {len(datasets)} slices {uid}"
+        label = f"{source.name} {datasets[0].Modality} {len(datasets)} slices {uid}"
         output = scratch / "out.nrrd"
         output.unlink(missing_ok=True)
         run = subprocess.run([program, "convert", str(folder), "--series", uid, "--output", str(output)],
@@ -110,12 +114,12 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     program, data = sys.argv[1], pathlib.Path(sys.argv[2])
-    absent = [name for name in ARCHIVES if not (data / name).is_file()]
+    absent = [name for name in SOURCES if not (data / name).exists()]
     if absent:
         print(f"skipped: the data are not there: {', '.join(absent)}")
         return 77
     results = []
-    for name, count in ARCHIVES.items():
+    for name, count in SOURCES.items():
         with tempfile.TemporaryDirectory() as scratch:
             results.append(check(program, data / name, count, pathlib.Path(scratch)))
     return 0 if all(results) else 1
