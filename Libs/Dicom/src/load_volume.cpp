@@ -31,7 +31,7 @@ class SliceReader {
 
  private:
   const Series& series_;
-  std::size_t cleaned_ = 0;
+  std::size_t cleaned_ = 0, too_long_ = 0;
 };
 
 void SliceReader::read(std::size_t k, float* out) {
@@ -44,7 +44,9 @@ void SliceReader::read(std::size_t k, float* out) {
   if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series_.series_uid ||
       header.columns != series_.columns || header.rows != series_.rows)
     unreadable(instance.path, "has changed since it was found: scan again");
-  const Frame frame = PixelSource(file, instance.path).frame(std::max(instance.frame, 1) - 1);
+  PixelSource source(file, instance.path);
+  too_long_ += source.surplus() > 0;
+  const Frame frame = source.frame(std::max(instance.frame, 1) - 1);
   for_each_value(frame, [&](std::size_t i, std::int64_t stored) {
     out[i] = static_cast<float>(header.slope * static_cast<double>(stored) + header.intercept);
   });
@@ -52,6 +54,9 @@ void SliceReader::read(std::size_t k, float* out) {
 }
 
 void SliceReader::tell(LoadNotes& notes) const {
+  if (too_long_ > 0)
+    notes.doubts.push_back("series " + series_.id() + ": " + std::to_string(too_long_) +
+                           " images hold more pixel data than they need; the rest was passed over");
   if (cleaned_ > 0)
     notes.corrections.push_back("series " + series_.id() + ": " + std::to_string(cleaned_) +
                                 " values of padding or below -1024 HU became -1024 HU");

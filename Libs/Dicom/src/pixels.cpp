@@ -140,6 +140,7 @@ void PixelSource::find_native() {
   if (length / bytes < frames) unreadable("is cut short: it does not hold its pixels");
   if (length / bytes > frames)
     unreadable(frames == 1 ? "holds more pixels than one image has" : "holds more pixels than its frames have");
+  surplus_ = length - frames * bytes - frames * bytes % 2;
 }
 
 Frame PixelSource::native_frame(std::int64_t index) {

@@ -31,6 +31,8 @@ class PixelSource {
   PixelSource(DcmFileFormat& file, std::string path);
 
   const PixelModule& module() const { return module_; }
+  /// Bytes of native pixels behind the last frame, a pad byte aside.
+  std::uint64_t surplus() const { return surplus_; }
   /// `index` from 0. Throws Error{input_unreadable, input_unsupported}; std::bad_alloc.
   Frame frame(std::int64_t index);
 
@@ -47,6 +49,7 @@ class PixelSource {
 
   const std::string path_;
   PixelModule module_;
+  std::uint64_t surplus_ = 0;
   DcmPixelData* data_ = nullptr;
   DcmPixelSequence* fragments_ = nullptr;  ///< Of compressed pixels.
   E_TransferSyntax syntax_ = EXS_Unknown;

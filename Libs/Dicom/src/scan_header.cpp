@@ -81,7 +81,7 @@ void read_rescale(DcmItem& item, Header& h) {
     h.series.unit = display_text(item, DCM_Units);
     if (h.series.unit.empty()) h.doubts.emplace_back("PET without Units");
   } else if (ct) {
-    h.series.unit = type.empty() && intercept ? "HU" : type;
+    if (intercept) h.series.unit = type.empty() ? "HU" : type;
     if (!type.empty() && type != "HU") h.doubts.push_back("RescaleType of a CT is " + type + ", not HU");
   } else if (type != "US") {
     h.series.unit = type;
