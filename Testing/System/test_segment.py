@@ -130,6 +130,41 @@ class Demo(WithFolder):
         check_objects(self.folder / "odd-result")
         self.assertEqual(pydicom.dcmread(self.folder / "odd-result" / "report.dcm").PatientSex or "", "")
 
+    def test_a_missing_slice_is_filled_only_when_asked_and_told_everywhere(self):
+        holed, result = self.folder / "holed", self.folder / "holed-result"
+        shutil.copytree(self.study, holed)
+        middle = self.report["lesions"][0]["centroid_mm"][2]
+        for channel in holed.iterdir():
+            far = {abs(float(pydicom.dcmread(p, stop_before_pixels=True).ImagePositionPatient[2]) - middle): p
+                   for p in channel.glob("*.dcm")}
+            far[min(far)].unlink()
+        refused = run("oncotome", "segment", holed, "--model", DEMO_MODEL, "--output", result)
+        self.assertIn("[dicom.missing_slices]", refused.stderr)
+        self.assertIn("'fill'", refused.stderr)
+        done("oncotome", "segment", holed, "--model", DEMO_MODEL, "--output", result, "--geometry", "fill",
+             "--formats", "seg,sr,nrrd,html")
+        schema = lambda name: json.loads((ROOT / "Data" / "Schemas" / f"{name}-1.schema.json").read_text())
+        report = json.loads((result / "report.json").read_text())
+        jsonschema.validate(report, schema("report"))
+        listed = json.loads(done("oncotome", "inspect", holed, "--json"))
+        jsonschema.validate(listed, schema("inspect"))
+        self.assertEqual({s["cure"] for study in listed["studies"] for s in study["series"]}, {"fill"})
+        told = [text for text in report["corrections"] if "1 slice is missing" in text]
+        self.assertEqual(len(told), 4, report["corrections"])
+        self.assertTrue(report["lesions"][0]["touches_unmeasured"])
+        self.assertTrue(any("lesion 1 reaches interpolated" in text for text in report["doubts"]))
+        self.assertIn("1 slice is missing", (result / "report.html").read_text())
+        sr = " ".join(e.value for e in pydicom.dcmread(result / "report.dcm").iterall() if e.keyword == "TextValue")
+        self.assertEqual((sr.count("1 slice is missing"), "lies on the slices" in sr, "uncertain" in sr), (4, True, True))
+        whole = sitk.GetArrayFromImage(sitk.ReadImage(str(self.truth))) > 0
+        self.assertGreaterEqual(dice(labels_of(result) > 0, whole), 0.9)
+        seg = pydicom.dcmread(result / "segmentation.dcm")
+        places = {str(f.PlanePositionSequence[0].ImagePositionPatient) for f in seg.PerFrameFunctionalGroupsSequence}
+        there = {str(pydicom.dcmread(p, stop_before_pixels=True).ImagePositionPatient)
+                 for p in (holed / "flair").glob("*.dcm")}
+        self.assertTrue(places <= there)
+        self.assertNotIn("SpacingBetweenSlices", seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0])
+
     def test_a_damaged_slice_at_the_end_of_a_stack_is_not_passed_over(self):
         cut = self.folder / "cut"
         shutil.copytree(self.study, cut)
