@@ -5,16 +5,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20} seed=${2:-1}
 cmake --preset fuzz >build/configure-fuzz.log 2>&1 || { tail -n 30 build/configure-fuzz.log; exit 1; }
-cmake --build --preset fuzz --target fuzz_safetensors fuzz_model_package fuzz_dicom
+cmake --build --preset fuzz --target fuzz_safetensors fuzz_model_package fuzz_dicom fuzz_masks
 seeds=build/fuzz/seeds
-mkdir -p "$seeds"/{safetensors,model_package,dicom}
+mkdir -p "$seeds"/{safetensors,model_package,dicom,masks}
 cp Testing/Golden/fixtures/unet2d.safetensors "$seeds/safetensors/"
 cp Data/Models/*/model.json "$seeds/model_package/"
 [ -e "$seeds/dicom/phantom.dcm" ] || {
   build/release/bin/oncotome-phantom --seed 1 --format dicom --output build/fuzz/phantom
   find build/fuzz/phantom -name '*.dcm' | sort | head -n 1 | xargs -I{} cp {} "$seeds/dicom/phantom.dcm"
 }
-for target in safetensors model_package dicom; do
+[ -e "$seeds/masks/structures.dcm" ] || {
+  build/release/bin/oncotome-write-samples --output build/fuzz/samples
+  for object in segmentation probabilities labelmap structures; do cp "build/fuzz/samples/8x8/$object.dcm" "$seeds/masks/"; done
+}
+for target in safetensors model_package dicom masks; do
   echo "fuzz_$target for $seconds s"
   mkdir -p "build/fuzz/corpus/$target"
   # DCMTK leaks at exit; what is looked for is wrong access.

@@ -78,10 +78,21 @@ void add_segment(CLI::App& app, Common& common) {
   command->add_option("--truth", request.truth_file, "Label volume to compare with; adds an evaluation to the report");
   command
       ->add_option("--formats", options->formats,
-                   "Of seg, sr, nrrd, nifti, png, html, json, separated by commas; report.json always comes (default: "
-                   "all but nifti)")
+                   "Of seg, seg-fractional, labelmap, sr, rtstruct, sc, nrrd, nifti, png, html, json, separated by "
+                   "commas; report.json "
+                   "always comes (default: seg,sr,nrrd,png,html)")
       ->delimiter(',')
-      ->check(CLI::IsMember({"seg", "sr", "nrrd", "nifti", "png", "html", "json"}));
+      ->check(CLI::IsMember(
+          {"seg", "seg-fractional", "labelmap", "sr", "rtstruct", "sc", "nrrd", "nifti", "png", "html", "json"}));
+  command->add_flag("--regions", request.regions,
+                    "The model's regions (unions of classes) as further segments of SEG and RTSTRUCT");
+  command->add_option("--empty-frames", request.empty_frames, "Frames of the SEG without a voxel: auto, always, never")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, dicom::EmptyFrames>{{"auto", dicom::EmptyFrames::automatic},
+                                                                            {"always", dicom::EmptyFrames::always},
+                                                                            {"never", dicom::EmptyFrames::never}},
+                                  CLI::ignore_case)
+              .description(""));
   command->add_option("-d,--device", options->device, "auto, cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command->add_option("-t,--threads", request.threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));

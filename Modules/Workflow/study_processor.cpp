@@ -33,6 +33,7 @@ using LabelImage = itk::Image<std::uint8_t, 3>;
 using SegmentationFilter = itk::TumorSegmentationImageFilter<itk::Image<float, 3>, LabelImage>;
 
 constexpr std::size_t kMostPictures = 24;
+constexpr std::size_t kMostOnSheet = 7;
 
 // SOURCE_DATE_EPOCH, where it is set, makes a run repeat byte for byte (reproducible-builds.org).
 std::time_t job_time() {
@@ -59,8 +60,9 @@ class Processor {
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
     inputs_ = read_inputs(package_, request_.input, Job([this](std::string_view s, double f) { tell(s, f); }));
-    if (!reference().series && (request_.formats.count("seg") > 0 || request_.formats.count("sr") > 0))
-      throw Error(ErrorCode::usage, "seg and sr need DICOM input; leave them out of --formats");
+    for (const char* format : {"seg", "seg-fractional", "sr", "labelmap", "rtstruct", "sc"})
+      if (!reference().series && request_.formats.count(format) > 0)
+        throw Error(ErrorCode::usage, std::string(format) + " needs DICOM input; leave it out of --formats");
     if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file, "the mask");
     if (!request_.truth_file.empty()) truth_ = read_labels(request_.truth_file, "the truth");
     timings_.lap("read");
@@ -74,7 +76,7 @@ class Processor {
     }
     if (wants("nifti")) write_volume_file(file("segmentation.nii.gz"), labels_);
     write_dicom();
-    if (wants("png")) draw();
+    if (wants("png") || wants("sc")) draw();
     finish();
     job_.check();
     folder.commit();
@@ -110,7 +112,8 @@ class Processor {
   }
 
   bool wants(const std::string& format) const {
-    return request_.formats.empty() ? format != "nifti" : request_.formats.count(format) > 0;
+    static const std::set<std::string> kDefault{"seg", "sr", "nrrd", "png", "html"};
+    return (request_.formats.empty() ? kDefault : request_.formats).count(format) > 0;
   }
 
   std::string file(const std::string& name) {
@@ -142,6 +145,7 @@ class Processor {
     const auto filter = SegmentationFilter::New();
     filter->SetModel(model);
     filter->SetSeed(request_.seed);
+    filter->SetWithProbabilities(wants("seg-fractional"));
     for (unsigned int i = 0; i < inputs_.channels.size(); ++i)
       filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs_.channels[i].volume));
     if (!mask_.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask_));
@@ -149,6 +153,7 @@ class Processor {
     labels_ = itk::OncotomeBridge::VolumeOf<std::uint8_t>(filter->GetOutput());
     labels_.geometry = reference().volume.geometry;
     for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
+    probabilities_ = filter->GetSegmentation().probabilities;
     timings_.skip();
     for (const auto& [step, note] : filter->GetSegmentation().steps)
       report_["preparation"].push_back({{"step", step}, {"note", note}});
@@ -245,10 +250,7 @@ class Processor {
     timings_.lap("describe");
   }
 
-  void write_dicom() {
-    if (!wants("seg") && !wants("sr")) return;
-    if (!reference().series) return;
-    tell("write DICOM", 0.0);
+  dicom::ResultContext result_context() const {
     dicom::ResultContext context;
     context.sources.push_back(&*reference().series);
     for (const ChannelInput& channel : inputs_.channels)
@@ -272,6 +274,37 @@ class Processor {
     context.label_volume = &labels_;
     context.lesions = lesions_;
     context.lesion_volume = &lesion_ids_;
+    context.empty_frames = request_.empty_frames;
+    if (request_.regions)
+      for (const engine::Region& region : package_.regions) context.unions.push_back({region.name, region.labels});
+    return context;
+  }
+
+  // A map of one class is called as that is, a map of several as their region.
+  void write_probabilities(const dicom::ResultContext& context) {
+    std::vector<dicom::FractionalSegment> segments;
+    for (const engine::ProbabilityMap& map : probabilities_) {
+      dicom::FractionalSegment segment{
+          {0, package_.title, context.lesion_category, context.lesion_type, {255, 215, 0}, true}, &map.values};
+      for (const Label& label : package_.labels)
+        if (map.labels == std::vector<std::uint8_t>{label.value}) segment.label = label;
+      for (const engine::Region& region : package_.regions)
+        if (map.labels.size() > 1 && std::set<std::uint8_t>(map.labels.begin(), map.labels.end()) ==
+                                         std::set<std::uint8_t>(region.labels.begin(), region.labels.end()))
+          segment.label.name = region.name;
+      segments.push_back(segment);
+    }
+    dicom::write_probabilities(file("probabilities.dcm"), context, segments);
+  }
+
+  void write_dicom() {
+    if (!reference().series) return;
+    const dicom::ResultContext context = result_context();
+    if (wants("seg-fractional")) write_probabilities(context);
+    if (wants("labelmap")) dicom::write_label_map(file("labelmap.dcm"), context);
+    if (wants("rtstruct")) dicom::write_structure_set(file("structures.dcm"), context);
+    if (!wants("seg") && !wants("sr")) return;
+    tell("write DICOM", 0.0);
     const std::string path = file("segmentation.dcm");
     const dicom::SegmentationReceipt receipt = dicom::write_segmentation(path, context);
     for (std::size_t i = 0; i < lesions_.size(); ++i)
@@ -318,6 +351,19 @@ class Processor {
       report_["doubts"].push_back("no 3-D view was drawn: " + why_not);
     }
     timings_.lap("draw surfaces");
+    if (wants("sc")) write_summary();
+  }
+
+  // Overview, key slices and surfaces on one sheet.
+  void write_summary() {
+    std::vector<std::string> pictures{"images/overview.png"};
+    for (const json& lesion : report_["lesions"])
+      if (lesion.contains("picture") && pictures.size() < kMostOnSheet) pictures.push_back(lesion["picture"]);
+    if (report_["pictures"].contains("surface")) pictures.push_back("images/surface.png");
+    for (std::string& picture : pictures) picture = (folder_ / picture).string();
+    const render::Picture sheet = render::contact_sheet(pictures);
+    dicom::write_secondary_capture(file("summary.dcm"), result_context(), sheet.width, sheet.height, sheet.rgb);
+    timings_.lap("write summary");
   }
 
   void finish() {
@@ -352,6 +398,7 @@ class Processor {
   fs::path folder_;
   StudyInputs inputs_;
   LabelVolume mask_, truth_, labels_;
+  std::vector<engine::ProbabilityMap> probabilities_;
   std::vector<Lesion> lesions_;
   LesionVolume lesion_ids_;
   std::string labels_digest_, backend_, device_;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "inputs.h"
+#include "oncotome/dicom/segmentation.h"
 #include "oncotome/engine/backend.h"
 
 namespace oncotome::workflow {
@@ -16,9 +17,11 @@ struct StudyRequest {
   std::string output_folder;
   std::string mask_file;   ///< Optional NIfTI or NRRD mask of the body part.
   std::string truth_file;  ///< Optional label volume to compare with.
-  /// Of seg, sr, nrrd, nifti, png, html; empty: all but nifti, and seg and sr only when the input is DICOM. report.json
-  /// always comes.
+  /// Of seg, seg-fractional, labelmap, sr, rtstruct, sc, nrrd, nifti, png, html; empty: nrrd, png, html, and seg and sr
+  /// when the input is DICOM. report.json always comes.
   std::set<std::string> formats;
+  bool regions = false;  ///< The package's regions as further segments.
+  dicom::EmptyFrames empty_frames = dicom::EmptyFrames::automatic;
   engine::Device device = engine::Device::automatic;
   int threads = 0;  ///< 0: one per core.
   std::uint64_t seed = 0;

@@ -20,9 +20,12 @@ from pydicom.tag import Tag
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 MEASURED = {("118565006", "SCT"): ("volume_mm3", "mm3"), ("103339001", "SCT"): ("longest_axial_diameter_mm", "mm"),
-            ("L0JK", "IBSI"): ("longest_diameter_mm", "mm")}
+            ("L0JK", "IBSI"): ("longest_diameter_mm", "mm"), ("RNU0", "IBSI"): ("mesh_volume_mm3", "mm3"),
+            ("C0JK", "IBSI"): ("surface_area_mm2", "mm2"), ("QCFX", "IBSI"): ("sphericity", "1")}
+UNIONS = {"Tumor core": (1, 4), "Whole tumor": (1, 2, 4)}  # of oncotome-write-samples
 IDENTITY = ["PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime",
             "StudyID", "AccessionNumber", "ReferringPhysicianName"]
+LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
 MAX_FULL_FRAMES = 1000
 
 
@@ -154,9 +157,12 @@ def check_segmentation(folder, report):
     lesion_of = {lesion["tracking_uid"]: lesion for lesion in report["lesions"]}
     labels = np.zeros(expected.shape, int)
     lesions = np.zeros(expected.shape, int)
-    classes = 0
+    classes, unions = 0, {}
     for segment in seg.SegmentSequence:
         mask = masks[segment.SegmentNumber]
+        if segment.SegmentLabel in UNIONS:
+            unions[segment.SegmentLabel] = mask
+            continue
         if "TrackingUID" not in segment:
             need(not (labels[mask] > 0).any(), "class segments overlap")
             labels[mask] = value_of[segment.SegmentLabel]
@@ -173,6 +179,9 @@ def check_segmentation(folder, report):
         need(abs(volume - lesion["volume_mm3"]) < 1e-4 * volume, f"lesion {lesion['id']}: {volume} mm3 by count")
         if "segment_number" in lesion:
             need(lesion["segment_number"] == segment.SegmentNumber, "segment number")
+    for name, mask in unions.items():
+        need(np.array_equal(mask, np.isin(expected, UNIONS[name])), f"{name} is not the union of its classes")
+    need(seg.SegmentsOverlap == ("YES" if unions or report["lesions"] else "NO"), "SegmentsOverlap")
     need(not lesion_of and classes == len(value_of), "a label or lesion has no segment")
     need(np.array_equal(labels, expected), f"{(labels != expected).sum()} voxels differ from segmentation.seg.nrrd")
     if (folder / "lesions.nrrd").exists():
@@ -183,7 +192,112 @@ def check_segmentation(folder, report):
     series = check_references(seg)
     check_source(folder, seg)
     check_highdicom(path, masks, planes, series == 1)
+    check_label_map(folder, expected)
+    check_probabilities(folder, expected)
+    check_structures(folder, seg, masks, image)
+    check_summary(folder)
     return seg, f"{len(masks)} segments, {seg.NumberOfFrames} frames, {int((labels > 0).sum())} label voxels"
+
+
+def check_label_map(folder, expected):
+    """Supplement 243: a pixel is a segment number. dciodvfy does not know this class."""
+    path = folder / "labelmap.dcm"
+    if not path.exists():
+        return
+    seg = pydicom.dcmread(path)
+    need(seg.SOPClassUID == LABELMAP and seg.file_meta.MediaStorageSOPClassUID == LABELMAP, "class of the label map")
+    need((seg.SegmentationType, seg.BitsAllocated, seg.BitsStored, seg.HighBit) == ("LABELMAP", 8, 8, 7), "type or bits")
+    frames = np.frombuffer(seg.PixelData, np.uint8)[:seg.NumberOfFrames * seg.Rows * seg.Columns]
+    planes = planes_of(seg, sitk.ReadImage(str(folder / "segmentation.seg.nrrd")))
+    labels = np.zeros_like(expected)
+    labels[planes] = frames.reshape(-1, seg.Rows, seg.Columns)
+    need(planes == sorted(set(planes)) and np.array_equal(labels, expected), "the label map's voxels differ")
+    numbers = [s.SegmentNumber for s in seg.SegmentSequence]
+    need(numbers[0] == 0 and set(np.unique(frames)) <= set(numbers), "a value of the label map has no segment")
+    for rank, frame in enumerate(seg.PerFrameFunctionalGroupsSequence, 1):
+        need(frame.FrameContentSequence[0].DimensionIndexValues in (rank, [rank]), "dimension index of the label map")
+        need("SegmentIdentificationSequence" not in frame, "a frame of the label map names a segment")
+    need(len(seg.DimensionIndexSequence) == 1, "dimensions of the label map")
+
+
+def check_probabilities(folder, expected):
+    path = folder / "probabilities.dcm"
+    if not path.exists():
+        return
+    dciodvfy(path)
+    seg = pydicom.dcmread(path)
+    need((seg.SegmentationType, seg.SegmentationFractionalType, seg.MaximumFractionalValue, seg.BitsAllocated) ==
+         ("FRACTIONAL", "PROBABILITY", 255, 8), "the probabilities' type")
+    frames = np.frombuffer(seg.PixelData, np.uint8)[:seg.NumberOfFrames * seg.Rows * seg.Columns]
+    values = {s.SegmentNumber: np.zeros(expected.shape, np.uint8) for s in seg.SegmentSequence}
+    planes = planes_of(seg, sitk.ReadImage(str(folder / "segmentation.seg.nrrd")))
+    for k, frame, pixels in zip(planes, seg.PerFrameFunctionalGroupsSequence, frames.reshape(-1, seg.Rows, seg.Columns)):
+        values[frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber][k] = pixels
+    if (folder / "probability.nrrd").exists():  # of oncotome-write-samples
+        truth = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "probability.nrrd")))
+        need(np.array_equal(values[1], truth) and np.array_equal(values[2], expected), "the probabilities differ")
+    by_reader = highdicom.seg.segread(str(path)).get_pixels_by_dimension_index_values(
+        [[r + 1] for r in range(len(set(planes)))], [Tag("ImagePositionPatient")], segment_numbers=sorted(values),
+        rescale_fractional=False, assert_missing_frames_are_empty=True)
+    for channel, number in enumerate(sorted(values)):
+        need(np.array_equal(by_reader[..., channel], values[number][sorted(set(planes))]), "highdicom's probabilities")
+
+
+def crosses(a, b, c, d):
+    side = lambda p, q, r: (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+    return side(a, b, c) * side(a, b, d) < -1e-12 and side(c, d, a) * side(c, d, b) < -1e-12
+
+
+def fill(polygon, shape):
+    """Even-odd, by the number of edges to the left of each pixel's center."""
+    rows, columns = np.mgrid[:shape[0], :shape[1]]
+    inside = np.zeros(shape, bool)
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, 0)):
+        if y0 == y1:
+            continue
+        meets = (y0 <= rows) != (y1 <= rows)
+        inside ^= meets & (x0 + (rows - y0) / (y1 - y0) * (x1 - x0) < columns)
+    return inside
+
+
+def check_structures(folder, seg, masks, image):
+    path = folder / "structures.dcm"
+    if not path.exists():
+        return
+    dciodvfy(path)
+    rs = pydicom.dcmread(path)
+    need([r.ROIName for r in rs.StructureSetROISequence] == [s.SegmentLabel for s in seg.SegmentSequence], "ROI names")
+    series = rs.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+    slices = {i.ReferencedSOPInstanceUID for i in series.ContourImageSequence}
+    need(len(slices) == image.GetSize()[2], "the structure set does not list every slice")
+    for roi in rs.ROIContourSequence:
+        drawn = np.zeros_like(masks[roi.ReferencedROINumber])
+        for contour in roi.get("ContourSequence", []):
+            points = np.array(contour.ContourData, float).reshape(-1, 3)
+            need(len(points) == contour.NumberOfContourPoints >= 3, "number of points")
+            index = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in points.tolist()])
+            k = int(round(index[0, 2]))
+            need(np.abs((index[:, 2] - k) * image.GetSpacing()[2]).max() < 0.01, "a point lies off its plane")
+            need(contour.ContourImageSequence[0].ReferencedSOPInstanceUID in slices, "a contour's image")
+            flat = index[:, :2]
+            need(not np.allclose(flat[0], flat[-1]), "the last point repeats the first")
+            edges = list(zip(flat, np.roll(flat, -1, 0)))
+            if len(edges) < 200:
+                need(not any(crosses(*e, *f) for n, e in enumerate(edges) for f in edges[:n]), "a contour crosses itself")
+            drawn[k] ^= fill(flat, drawn[k].shape)
+        need(np.array_equal(drawn, masks[roi.ReferencedROINumber]), f"ROI {roi.ReferencedROINumber} is another mask")
+
+
+def check_summary(folder):
+    path = folder / "summary.dcm"
+    if not path.exists():
+        return
+    dciodvfy(path)
+    sc = pydicom.dcmread(path)
+    need(sc.PhotometricInterpretation == "RGB" and "PixelSpacing" not in sc and sc.BurnedInAnnotation == "YES", "summary")
+    need(sc.pixel_array.shape == (sc.Rows, sc.Columns, 3) and sc.pixel_array.std() > 0, "the summary is blank")
+    if (folder / "lesions.nrrd").exists():  # of oncotome-write-samples
+        need(np.array_equal(sc.pixel_array.ravel(), 5 * np.arange(sc.pixel_array.size)), "the summary's pixels differ")
 
 
 def code_of(item):

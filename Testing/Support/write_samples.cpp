@@ -64,6 +64,9 @@ std::vector<Lesion> measure(const LesionVolume& volume) {
     lesion.volume_mm3 = static_cast<double>(lesion.voxel_count) * volume.geometry.voxel_volume_mm3();
     lesion.longest_axial_diameter_mm = std::cbrt(lesion.volume_mm3) / 3;
     lesion.longest_diameter_mm = std::sqrt(2.0) * lesion.longest_axial_diameter_mm;
+    lesion.mesh_volume_mm3 = lesion.volume_mm3 / 1.1;
+    lesion.surface_area_mm2 = 7 * lesion.longest_diameter_mm;
+    lesion.sphericity = 1.0 / 3;
     lesion.touches_border = id == 2;
     lesions.push_back(lesion);
   }
@@ -83,6 +86,9 @@ void write_report_json(const fs::path& path, const std::vector<Lesion>& lesions,
                                  {"volume_mm3", lesion.volume_mm3},
                                  {"longest_axial_diameter_mm", lesion.longest_axial_diameter_mm},
                                  {"longest_diameter_mm", lesion.longest_diameter_mm},
+                                 {"mesh_volume_mm3", lesion.mesh_volume_mm3},
+                                 {"surface_area_mm2", lesion.surface_area_mm2},
+                                 {"sphericity", lesion.sphericity},
                                  {"first_index", lesion.first_index},
                                  {"last_index", lesion.last_index},
                                  {"segment_number", receipt.segment_of_lesion.at(lesion.id)}});
@@ -112,9 +118,21 @@ void write_results(const std::string& sources, const fs::path& folder, const Lab
   context.label_volume = &labels;
   context.lesions = measure(lesions);
   context.lesion_volume = &lesions;
+  context.unions = {{"Tumor core", {1, 4}}, {"Whole tumor", {1, 2, 4}}};
   const std::string segmentation = (folder / "segmentation.dcm").string();
   const dicom::SegmentationReceipt receipt = dicom::write_segmentation(segmentation, context);
   dicom::write_report((folder / "report.dcm").string(), context, segmentation, receipt);
+  LabelVolume probability(labels.geometry);
+  for (std::size_t i = 0; i < probability.voxels.size(); ++i)
+    probability.voxels[i] = labels.voxels[i] ? static_cast<std::uint8_t>(1 + i * 37 % 255) : 0;
+  workflow::write_volume_file((folder / "probability.nrrd").string(), probability);
+  dicom::write_probabilities((folder / "probabilities.dcm").string(), context,
+                             {{kLabels[0], &probability}, {kLabels[2], &labels}});
+  dicom::write_label_map((folder / "labelmap.dcm").string(), context);
+  dicom::write_structure_set((folder / "structures.dcm").string(), context);
+  std::vector<std::uint8_t> rgb;
+  for (int i = 0; i < 5 * 3 * 3; ++i) rgb.push_back(static_cast<std::uint8_t>(5 * i));
+  dicom::write_secondary_capture((folder / "summary.dcm").string(), context, 5, 3, rgb);
   write_report_json(folder / "report.json", context.lesions, receipt);
   workflow::write_volume_file((folder / "segmentation.seg.nrrd").string(), labels);
   LabelVolume expected(lesions.geometry);

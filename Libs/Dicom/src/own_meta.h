@@ -8,7 +8,8 @@
 
 namespace oncotome::dicom {
 
-/// Writes Explicit VR Little Endian with file meta information (PS3.10 section 7.1) that names Oncotome, not DCMTK.
-OFCondition save_as_own(DcmFileFormat& file, const std::string& path);
+/// Writes with file meta information (PS3.10 section 7.1) that names Oncotome, not DCMTK.
+OFCondition save_as_own(DcmFileFormat& file, const std::string& path,
+                        E_TransferSyntax syntax = EXS_LittleEndianExplicit);
 
 }  // namespace oncotome::dicom

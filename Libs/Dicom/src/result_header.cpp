@@ -140,9 +140,9 @@ void put_result_header(DcmItem& target, DcmItem& source, const ResultContext& co
   for (const DcmTagKey& tag : {DCM_ContentTime, DCM_InstanceCreationTime, DCM_SeriesTime}) put(target, tag, time);
 }
 
-void save_whole(DcmFileFormat& file, const std::string& path) {
+void save_whole(DcmFileFormat& file, const std::string& path, E_TransferSyntax syntax) {
   const std::string temporary = path + ".part";
-  const OFCondition saved = save_as_own(file, temporary);
+  const OFCondition saved = save_as_own(file, temporary, syntax);
   std::error_code failed;
   if (saved.good()) std::filesystem::rename(temporary, path, failed);
   if (saved.good() && !failed) return;

@@ -46,8 +46,8 @@ std::array<std::string, 2> local_date_time(const std::string& date, const std::s
 /// Copies an element, or removes it from the target when the source has none.
 void copy_element(DcmItem& source, DcmItem& target, const DcmTagKey& tag);
 
-/// Explicit VR Little Endian under a temporary name, then renamed. Throws Error{output_unwritable}.
-void save_whole(DcmFileFormat& file, const std::string& path);
+/// Under a temporary name, then renamed. Throws Error{output_unwritable}.
+void save_whole(DcmFileFormat& file, const std::string& path, E_TransferSyntax syntax = EXS_LittleEndianExplicit);
 
 /// Name of the model for algorithm fields; the product's when there is none.
 std::string algorithm_name(const Provenance& provenance);

@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "geometry.h"
+#include "mask_file.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/dicom/decimal_string.h"
 #include "pixel_module.h"
@@ -26,9 +27,6 @@
 
 namespace oncotome::dicom {
 namespace {
-
-constexpr std::array<std::array<std::uint8_t, 3>, 6> kLesionColors{
-    {{255, 215, 0}, {0, 200, 255}, {255, 0, 200}, {120, 255, 80}, {255, 120, 60}, {160, 120, 255}}};
 
 CodeSequenceMacro code_of(const Code& code) {
   return CodeSequenceMacro(text(own_text(code.value)), text(own_text(code.scheme, 16)), text(own_text(code.meaning)));
@@ -43,22 +41,6 @@ std::vector<std::string> ds_values(DcmItem& item, const DcmTagKey& tag, std::siz
   for (std::size_t i = 0; i < count; ++i)
     if (texts[i].size() > 16) texts[i] = decimal_string(values[i]);
   return texts;
-}
-
-// The SEG is named after its inputs and its voxels, so that the same name never means other voxels.
-std::string seed_of(const ResultContext& context) {
-  std::string seed = "oncotome SEG\n";
-  for (const Series* series : context.sources)
-    for (const Instance& instance : series->instances) seed += instance.sop_instance_uid + "\n";
-  const Provenance& p = context.provenance;
-  for (const std::string& part : {p.product, p.version, p.model_name, p.model_version, p.model_sha256, p.parameters})
-    seed += part + "\n";
-  Sha256 voxels;
-  voxels.update(context.label_volume->voxels.data(), context.label_volume->voxels.size());
-  if (context.lesion_volume)
-    voxels.update(context.lesion_volume->voxels.data(), context.lesion_volume->voxels.size() * sizeof(std::uint16_t));
-  for (const std::uint8_t byte : voxels.finish()) seed += static_cast<char>(byte);
-  return seed;
 }
 
 bool same_planes(const Series& a, const Series& b) {
@@ -97,7 +79,7 @@ bool is_even(const Series& series) {
 void add_segment(DcmSegmentation& seg, const ResultContext& context, const PlannedSegment& planned,
                  SegmentationReceipt& receipt) {
   const Provenance& p = context.provenance;
-  const std::string name = planned.label ? planned.label->name : "Lesion " + std::to_string(planned.lesion->id);
+  const std::string name = planned.name();
   DcmSegment* made = nullptr;
   require(DcmSegment::create(made, text(own_text(name)),
                              code_of(planned.label ? planned.label->category : context.lesion_category),
@@ -105,8 +87,7 @@ void add_segment(DcmSegmentation& seg, const ResultContext& context, const Plann
                              DcmSegTypes::SAT_AUTOMATIC, text(own_text(algorithm_name(p)))),
           "a segment");
   std::unique_ptr<DcmSegment> segment(made);
-  const auto color = cielab(planned.label ? planned.label->color_rgb
-                                          : kLesionColors[(planned.lesion->id - 1u) % kLesionColors.size()]);
+  const auto color = cielab(planned.color());
   require(segment->setRecommendedDisplayCIELabValue(color[0], color[1], color[2]), "a segment's color");
   if (planned.lesion) {
     require(segment->setTrackingID(text(name)), "a tracking id");
@@ -123,10 +104,8 @@ void add_segment(DcmSegmentation& seg, const ResultContext& context, const Plann
   Uint16 number = 0;
   require(seg.addSegment(segment.get(), number), "a segment");
   (void)segment.release();
-  if (planned.label)
-    receipt.segment_of_label[planned.label->value] = number;
-  else
-    receipt.segment_of_lesion[planned.lesion->id] = number;
+  if (planned.label) receipt.segment_of_label[planned.label->value] = number;
+  if (planned.lesion) receipt.segment_of_lesion[planned.lesion->id] = number;
 }
 
 void add_shared_groups(DcmSegmentation& seg, DcmItem& first, const Series& grid) {
@@ -226,21 +205,14 @@ void put_pixels(DcmItem& dataset, const std::vector<std::uint8_t>& bits) {
   (void)pixels.release();
 }
 
-}  // namespace
-
-SegmentationReceipt write_segmentation(const std::string& path, const ResultContext& context) {
-  const QuietDcmtk quiet;
-  const SegmentationPlan plan = plan_segmentation(context);
+/// All of a SEG but its pixels.
+void fill_header(DcmDataset& dataset, const ResultContext& context, const SegmentationPlan& plan,
+                 const ResultObject& object, SegmentationReceipt& receipt) {
   const Series& grid = *context.sources.front();
   std::vector<std::unique_ptr<DcmFileFormat>> planes;
   for (const Instance& instance : grid.instances) planes.push_back(read_attributes(instance.path));
   DcmItem& first = *planes.front()->getDataset();
-  const std::string seed = seed_of(context);
-  SegmentationReceipt receipt;
-  receipt.sop_instance_uid = make_uid(seed + "instance");
-  receipt.series_uid = make_uid(seed + "series");
-
-  const std::string organization = make_uid(seed + "dimensions");
+  const std::string organization = make_uid(object.sop_instance_uid + "/dimensions");
   const IODGeneralEquipmentModule::EquipmentInfo equipment("Oncotome", "Oncotome", "0", "0");
   const ContentIdentificationMacro content("1", "SEGMENTATION", text(own_text(context.task)), "Oncotome^AI");
   const auto rows = static_cast<Uint16>(grid.rows), columns = static_cast<Uint16>(grid.columns);
@@ -250,9 +222,9 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
   require(seg->importHierarchy(first, OFTrue, OFTrue, OFTrue), "patient and study");
   // A series without a frame of reference gets one that it shares with nothing.
   if (grid.frame_of_reference_uid.empty())
-    require(seg->getFrameOfReference().setFrameOfReferenceUID(text(make_uid(grid.series_uid + "/frame of reference"))),
+    require(seg->getFrameOfReference().setFrameOfReferenceUID(text(frame_of_reference_of(grid))),
             "the frame of reference");
-  require(seg->getSeries().setSeriesNumber("9000"), "the series number");
+  require(seg->getSeries().setSeriesNumber(text(std::to_string(object.series_number))), "the series number");
   IODMultiframeDimensionModule& dimensions = seg->getDimensions();
   require(dimensions.addDimensionIndex(DCM_ReferencedSegmentNumber, text(organization),
                                        DCM_SegmentIdentificationSequence, "Segment"),
@@ -266,13 +238,12 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
   std::vector<Uint8> blank(std::size_t{rows} * columns, 0);
   add_frames(*seg, plan, sources, planes, blank);
 
-  DcmFileFormat file;
-  DcmDataset& dataset = *file.getDataset();
   require(seg->writeDataset(dataset), "the segmentation");
-  put_result_header(dataset, first, context,
-                    {"SEG", receipt.sop_instance_uid, receipt.series_uid, 9000, "Oncotome " + context.task + " SEG"});
+  put_result_header(dataset, first, context, object);
   copy_element(first, dataset, DCM_BodyPartExamined);
-  require(dataset.putAndInsertString(DCM_SegmentsOverlap, context.lesions.empty() ? "NO" : "YES"), "the overlap");
+  require(
+      dataset.putAndInsertString(DCM_SegmentsOverlap, context.lesions.empty() && context.unions.empty() ? "NO" : "YES"),
+      "the overlap");
   put_references(dataset, plan, sources);
   put_locations_preserved(dataset, sources.size());
   for (std::size_t k = 0; k < planes.size(); ++k) put_lossy(dataset, *planes[k], grid.instances[k].path);
@@ -280,9 +251,135 @@ SegmentationReceipt write_segmentation(const std::string& path, const ResultCont
     const std::string& source = sources[s]->instances.front().path;
     put_lossy(dataset, *read_attributes(source), source);
   }
-  put_pixels(dataset, pack_frames(context, plan));
+}
+
+void put16(DcmItem& item, const DcmTagKey& tag, std::uint16_t value) {
+  require(item.putAndInsertUint16(tag, value), "an attribute of the label map");
+}
+
+void put_eight_bits(DcmItem& dataset) {
+  put16(dataset, DCM_BitsAllocated, 8);
+  put16(dataset, DCM_BitsStored, 8);
+  put16(dataset, DCM_HighBit, 7);
+}
+
+void set_code(DcmItem& segment, const DcmTagKey& sequence, const Code& code) {
+  DcmItem* item = nullptr;
+  require(segment.findOrCreateSequenceItem(sequence, item, 0), "a code");
+  require(item->putAndInsertString(DCM_CodeValue, code.value.c_str()), "a code");
+  require(item->putAndInsertString(DCM_CodingSchemeDesignator, code.scheme.c_str()), "a code");
+  require(item->putAndInsertString(DCM_CodeMeaning, code.meaning.c_str()), "a code");
+}
+
+// Segment numbers become pixel values, and 0 is described too, PS3.3 section C.8.20.2.
+void number_by_value(DcmItem& dataset, const std::vector<Label>& labels) {
+  DcmSequenceOfItems* segments = nullptr;
+  require(dataset.findAndGetSequence(DCM_SegmentSequence, segments), "the segments");
+  const Code background{"125040", "DCM", "Background"};
+  auto zero = std::make_unique<DcmItem>(*segments->getItem(0));
+  put16(*zero, DCM_SegmentNumber, 0);
+  require(zero->putAndInsertString(DCM_SegmentLabel, "Background"), "the background");
+  zero->findAndDeleteElement(DCM_AnatomicRegionSequence);
+  zero->findAndDeleteElement(DCM_RecommendedDisplayCIELabValue);
+  set_code(*zero, DCM_SegmentedPropertyCategoryCodeSequence, background);
+  set_code(*zero, DCM_SegmentedPropertyTypeCodeSequence, background);
+  for (std::size_t s = 0; s < labels.size(); ++s)
+    put16(*segments->getItem(static_cast<unsigned long>(s)), DCM_SegmentNumber, labels[s].value);
+  require(segments->prepend(zero.get()), "the background");
+  (void)zero.release();
+}
+
+// The header of a BINARY SEG whose frames are all planes of its first segment, as that of a label map.
+void make_label_map(DcmItem& dataset, const ResultContext& context, const SegmentationPlan& plan) {
+  require(dataset.putAndInsertString(DCM_SOPClassUID, kLabelMapClass), "the class");
+  require(dataset.putAndInsertString(DCM_SegmentationType, "LABELMAP"), "the type");
+  put_eight_bits(dataset);
+  put16(dataset, DCM_PixelPaddingValue, 0);
+  number_by_value(dataset, context.labels);
+  DcmSequenceOfItems *indexes = nullptr, *frames = nullptr;
+  require(dataset.findAndGetSequence(DCM_DimensionIndexSequence, indexes), "the dimensions");
+  delete indexes->remove(0UL);
+  require(dataset.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames), "the frames");
+  while (frames->card() > plan.frames.size()) delete frames->remove(frames->card() - 1);
+  require(dataset.putAndInsertString(DCM_NumberOfFrames, std::to_string(plan.frames.size()).c_str()), "the frames");
+  std::size_t f = 0;
+  for (DcmObject* frame = frames->nextInContainer(nullptr); frame; frame = frames->nextInContainer(frame)) {
+    auto& item = *static_cast<DcmItem*>(frame);
+    item.findAndDeleteElement(DCM_SegmentIdentificationSequence);
+    DcmItem* content = nullptr;
+    require(item.findAndGetSequenceItem(DCM_FrameContentSequence, content), "a frame's content");
+    const Uint32 rank = plan.rank_of_plane[static_cast<std::size_t>(plan.frames[f++].plane)];
+    require(content->putAndInsertUint32Array(DCM_DimensionIndexValues, &rank, 1), "a dimension index");
+  }
+}
+
+}  // namespace
+
+SegmentationReceipt write_segmentation(const std::string& path, const ResultContext& context) {
+  const QuietDcmtk quiet;
+  const SegmentationPlan plan = plan_segmentation(context);
+  const std::string seed = seed_of(context);
+  SegmentationReceipt receipt;
+  receipt.sop_instance_uid = make_uid(seed + "instance");
+  receipt.series_uid = make_uid(seed + "series");
+  DcmFileFormat file;
+  fill_header(*file.getDataset(), context, plan,
+              {"SEG", receipt.sop_instance_uid, receipt.series_uid, 9000, "Oncotome " + context.task + " SEG"},
+              receipt);
+  put_pixels(*file.getDataset(), pack_frames(context, plan));
   save_whole(file, path);
   return receipt;
+}
+
+void write_probabilities(const std::string& path, const ResultContext& context,
+                         const std::vector<FractionalSegment>& segments) {
+  const QuietDcmtk quiet;
+  std::vector<std::uint8_t> bytes;
+  const SegmentationPlan plan = plan_probabilities(context, segments, bytes);
+  const std::string seed =
+      seed_of(context) + "probabilities " + sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  DcmFileFormat file;
+  DcmDataset& dataset = *file.getDataset();
+  SegmentationReceipt unused;
+  fill_header(dataset, context, plan,
+              {"SEG", make_uid(seed + "instance"), make_uid(seed + "series"), 9005,
+               "Oncotome " + context.task + " probabilities"},
+              unused);
+  require(dataset.putAndInsertString(DCM_SegmentationType, "FRACTIONAL"), "the type");
+  require(dataset.putAndInsertString(DCM_SegmentationFractionalType, "PROBABILITY"), "the type");
+  require(dataset.putAndInsertString(DCM_SegmentsOverlap, "YES"), "the overlap");
+  put16(dataset, DCM_MaximumFractionalValue, 255);
+  put_eight_bits(dataset);
+  put_pixels(dataset, bytes);
+  save_whole(file, path);
+}
+
+void write_label_map(const std::string& path, const ResultContext& context) {
+  const QuietDcmtk quiet;
+  ResultContext classes = context;
+  classes.unions.clear();
+  classes.lesions.clear();
+  classes.lesion_volume = nullptr;
+  SegmentationPlan plan = plan_segmentation(classes);
+  const std::size_t planes = plan.rank_of_plane.size();
+  // One frame per plane that has a frame of any class.
+  std::vector<PlannedFrame> frames;
+  for (std::size_t k = 0; k < planes; ++k)
+    if (plan.rank_of_plane[k] > 0) frames.push_back({0, static_cast<std::int64_t>(k)});
+  plan.frames = std::move(frames);
+  const std::string seed = seed_of(context) + "label map ";
+  DcmFileFormat file;
+  SegmentationReceipt unused;
+  // dcmseg wants a frame for each segment at least; those too many go again.
+  SegmentationPlan header = plan;
+  while (header.frames.size() < header.segments.size()) header.frames.push_back(plan.frames.front());
+  fill_header(
+      *file.getDataset(), classes, header,
+      {"SEG", make_uid(seed + "instance"), make_uid(seed + "series"), 9003, "Oncotome " + context.task + " label map"},
+      unused);
+  make_label_map(*file.getDataset(), classes, plan);
+  put_pixels(*file.getDataset(), label_frames(classes, plan));
+  save_whole(file, path);
 }
 
 }  // namespace oncotome::dicom

@@ -90,16 +90,15 @@ void add_images(TID1500_MeasurementReport& report, DSRSOPInstanceReferenceList& 
 }
 
 void add_number(Group& group, const ResultContext& context, const Code& concept_name, const Code& unit, double value,
-                const Code* method) {
+                const Code* method, bool maximum = false) {
   const Provenance& p = context.provenance;
   const Group::MeasurementValue number(text(decimal_string(value)),
                                        CID7181_AbstractMultiDimensionalImageModelComponentUnits(entry(unit)));
   require(group.addMeasurement(CID7469_GenericIntensityAndSizeMeasurements(entry(concept_name)), number),
           "a measurement");
   auto& measurement = group.getMeasurement();
-  if (method)
-    require(measurement.setMeasurementMethod(CID6147_ResponseCriteria(entry(*method))), "a method");
-  else
+  if (method) require(measurement.setMeasurementMethod(CID6147_ResponseCriteria(entry(*method))), "a method");
+  if (maximum)
     require(measurement.setDerivation(CID7464_GeneralRegionOfInterestMeasurementModifiers::Maximum), "a derivation");
   require(measurement.setAlgorithmIdentification(text(own_text(p.product + " " + algorithm_name(p))),
                                                  text(own_text(p.version + ", " + algorithm_version(p)))),
@@ -108,7 +107,8 @@ void add_number(Group& group, const ResultContext& context, const Code& concept_
 
 void add_lesion(TID1500_MeasurementReport& report, const ResultContext& context, const Lesion& lesion,
                 DcmItem& segmentation, int segment) {
-  static const Code mm{"mm", "UCUM", "mm"}, mm3{"mm3", "UCUM", "mm3"};
+  static const Code mm{"mm", "UCUM", "mm"}, mm2{"mm2", "UCUM", "mm2"}, mm3{"mm3", "UCUM", "mm3"},
+      one{"1", "UCUM", "no units"};
   static const Code volume_method{"YEKZ", "IBSI", "Volume from Voxel Summation"};
   require(report.addVolumetricROIMeasurements(), "a measurement group");
   Group& group = report.getVolumetricROIMeasurements();
@@ -119,8 +119,11 @@ void add_lesion(TID1500_MeasurementReport& report, const ResultContext& context,
   require(group.setSourceSeriesForSegmentation(text(context.sources.front()->series_uid)), "a source series");
   if (!context.region.value.empty()) require(group.addFindingSite(entry(context.region)), "a finding site");
   add_number(group, context, {"118565006", "SCT", "Volume"}, mm3, lesion.volume_mm3, &volume_method);
-  add_number(group, context, {"103339001", "SCT", "Long Axis"}, mm, lesion.longest_axial_diameter_mm, nullptr);
-  add_number(group, context, {"L0JK", "IBSI", "Maximum 3D Diameter"}, mm, lesion.longest_diameter_mm, nullptr);
+  add_number(group, context, {"103339001", "SCT", "Long Axis"}, mm, lesion.longest_axial_diameter_mm, nullptr, true);
+  add_number(group, context, {"L0JK", "IBSI", "Maximum 3D Diameter"}, mm, lesion.longest_diameter_mm, nullptr, true);
+  add_number(group, context, {"RNU0", "IBSI", "Volume of Mesh"}, mm3, lesion.mesh_volume_mm3, nullptr);
+  add_number(group, context, {"C0JK", "IBSI", "Surface Area of Mesh"}, mm2, lesion.surface_area_mm2, nullptr);
+  add_number(group, context, {"QCFX", "IBSI", "Sphericity"}, one, lesion.sphericity, nullptr);
   if (lesion.touches_border)
     require(group.addQualitativeEvaluation(
                 entry(kComment), "The lesion reaches the border of the images: its measurements are lower bounds."),

@@ -24,23 +24,28 @@ struct Region {
   const char* name;
   const char* stage;
   double begin, end;
+  std::size_t rank;
 };
-constexpr Region kWhole{"whole", "segment whole tumor", 0.05, 0.7};
-constexpr Region kCore{"core", "segment tumor core", 0.7, 0.9};
-constexpr Region kEnhancing{"enhancing", "segment enhancing core", 0.9, 1.0};
+constexpr Region kWhole{"whole", "segment whole tumor", 0.05, 0.7, 0};
+constexpr Region kCore{"core", "segment tumor core", 0.7, 0.9, 1};
+constexpr Region kEnhancing{"enhancing", "segment enhancing core", 0.9, 1.0, 2};
 
 constexpr Plane kPlanes[] = {{"axial", {0, 1, 2}}, {"sagittal", {1, 2, 0}}, {"coronal", {0, 2, 1}}};
 
 class Cascade {
  public:
   Cascade(const Model& model, const MsnetCascadeInference& inference, const Prepared& prepared, std::uint64_t seed,
-          const Job& job)
+          const Job& job, std::vector<Probability>* probabilities)
       : model_(model),
         inference_(inference),
         in_(prepared.channels),
         size_(prepared.grid.size),
         seed_(seed),
-        job_(job) {}
+        job_(job),
+        probabilities_(probabilities) {
+    for (const std::vector<std::uint8_t>& labels : {std::vector<std::uint8_t>{1, 2, 4}, {1, 4}, {4}})
+      if (probabilities_) probabilities_->push_back({labels, std::vector<float>(count(size_), 0.0F)});
+  }
 
   std::vector<std::uint8_t> run() {
     const Box everything{{0, 0, 0}, {size_[0] - 1, size_[1] - 1, size_[2] - 1}};
@@ -100,7 +105,11 @@ class Cascade {
       for (std::int64_t y = box.first[1]; y <= box.last[1]; ++y)
         for (std::int64_t x = box.first[0]; x <= box.last[0]; ++x, ++i) {
           if (!std::isfinite(sum[i])) throw Error(ErrorCode::result_not_finite, "the network's output is not finite");
-          out[static_cast<std::size_t>(x + size_[0] * (y + size_[1] * z))] = sum[i] > 1.5F;
+          const auto voxel = static_cast<std::size_t>(x + size_[0] * (y + size_[1] * z));
+          out[voxel] = sum[i] > 1.5F;
+          if (!probabilities_) continue;
+          const float outer = region.rank == 0 ? 1.0F : (*probabilities_)[region.rank - 1].values[voxel];
+          (*probabilities_)[region.rank].values[voxel] = std::min(outer, sum[i] / 3);
         }
     job_.report(region.stage, region.end);
     return out;
@@ -179,13 +188,15 @@ class Cascade {
   const Index3 size_;
   const std::uint64_t seed_;
   const Job& job_;
+  std::vector<Probability>* probabilities_;
 };
 
 }  // namespace
 
 std::vector<std::uint8_t> run_msnet_cascade(const Model& model, const MsnetCascadeInference& inference,
-                                            const Prepared& prepared, std::uint64_t seed, const Job& job) {
-  return Cascade(model, inference, prepared, seed, job).run();
+                                            const Prepared& prepared, std::uint64_t seed, const Job& job,
+                                            std::vector<Probability>* probabilities) {
+  return Cascade(model, inference, prepared, seed, job, probabilities).run();
 }
 
 }  // namespace oncotome::engine

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/session.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "oncotome/engine/inference.h"
 
@@ -20,6 +22,14 @@ class Stopwatch {
  private:
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
+
+ProbabilityMap restored(Probability probability, const Geometry& grid, const Geometry& reference) {
+  const Volume<float> values = resample_linear({grid, probability.values.data()}, reference);
+  ProbabilityMap out{std::move(probability.labels), LabelVolume(reference)};
+  for (std::size_t i = 0; i < values.voxels.size(); ++i)
+    out.values.voxels[i] = static_cast<std::uint8_t>(std::lround(255 * std::clamp(values.voxels[i], 0.0F, 1.0F)));
+  return out;
+}
 
 }  // namespace
 
@@ -52,7 +62,7 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
 }
 
 Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const LabelVolume* mask,
-                     std::uint64_t seed, const Job& job) {
+                     std::uint64_t seed, const Job& job, bool with_probabilities) {
   Stopwatch watch;
   const ModelPackage& package = model.package();
   Prepared prepared = prepare(package, channels, mask, seed, job);
@@ -60,14 +70,19 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   out.timings_ms.emplace_back("prepare", watch.lap_ms());
 
   LabelVolume labels;
+  std::vector<Probability> probabilities;
   labels.geometry = prepared.grid;
   if (const auto* unet = std::get_if<UNetInference>(&package.inference))
-    labels.voxels = run_sliding_window(model, *unet, prepared, job);
+    labels.voxels = run_sliding_window(model, *unet, prepared, job, with_probabilities ? &probabilities : nullptr);
   else
-    labels.voxels = run_msnet_cascade(model, std::get<MsnetCascadeInference>(package.inference), prepared, seed, job);
+    labels.voxels = run_msnet_cascade(model, std::get<MsnetCascadeInference>(package.inference), prepared, seed, job,
+                                      with_probabilities ? &probabilities : nullptr);
   out.timings_ms.emplace_back("network", watch.lap_ms());
 
   out.labels = resample_nearest(labels, channels[package.reference_channel].geometry);
+  for (Probability& probability : probabilities)
+    out.probabilities.push_back(
+        restored(std::move(probability), prepared.grid, channels[package.reference_channel].geometry));
   out.steps = std::move(prepared.steps);
   out.corrections = std::move(prepared.corrections);
   out.doubts = std::move(prepared.doubts);

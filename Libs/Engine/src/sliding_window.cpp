@@ -40,8 +40,31 @@ Tensor run_checked(const Executable& network, const Tensor& input, const std::ve
   return output;
 }
 
+namespace {
+
+/// Of logits that are sums over tiles, [K][voxels], with the sum of their weights.
+std::vector<Probability> softmax(const std::vector<float>& sum, const std::vector<float>& weight,
+                                 const std::vector<std::uint8_t>& class_labels) {
+  const std::size_t volume = weight.size(), K = class_labels.size();
+  std::vector<Probability> out;
+  for (const std::uint8_t label : class_labels)
+    if (label != 0) out.push_back({{label}, std::vector<float>(volume)});
+  std::vector<double> share(K);
+  for (std::size_t i = 0; i < volume; ++i) {
+    double greatest = sum[i], total = 0;
+    for (std::size_t k = 1; k < K; ++k) greatest = std::max<double>(greatest, sum[k * volume + i]);
+    for (std::size_t k = 0; k < K; ++k) total += share[k] = std::exp((sum[k * volume + i] - greatest) / weight[i]);
+    for (std::size_t k = 0, n = 0; k < K; ++k)
+      if (class_labels[k] != 0) out[n++].values[i] = static_cast<float>(share[k] / total);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
-                                             const Prepared& prepared, const Job& job) {
+                                             const Prepared& prepared, const Job& job,
+                                             std::vector<Probability>* probabilities) {
   const Executable& network = model.network("unet");
   const Tensor& in = prepared.channels;
   const std::int64_t C = in.shape[0], D = in.shape[1], H = in.shape[2], W = in.shape[3];
@@ -50,6 +73,7 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
   const Tensor importance = gaussian_importance(tile);
   const std::int64_t volume = D * H * W, tile_volume = tile[0] * tile[1] * tile[2];
   std::vector<float> sum(static_cast<std::size_t>(K * volume));
+  std::vector<float> weight(static_cast<std::size_t>(probabilities ? volume : 0));
 
   // Where a tile's rows meet the volume; a volume smaller than the tile is centered in zeros.
   const std::array<std::int64_t, 3> extent{D, H, W};
@@ -79,6 +103,11 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
             std::copy_n(in.values.begin() + c * volume + from, count, patch.values.begin() + c * tile_volume + to);
           });
         const Tensor logits = run_checked(network, patch, {1, K, tile[0], tile[1], tile[2]}, job);
+        if (probabilities)
+          for_rows(start, [&](std::int64_t to, std::int64_t from, std::int64_t count) {
+            for (std::int64_t i = 0; i < count; ++i)
+              weight[static_cast<std::size_t>(to + i)] += importance.values[static_cast<std::size_t>(from + i)];
+          });
         for (std::int64_t k = 0; k < K; ++k)
           for_rows(start, [&](std::int64_t to, std::int64_t from, std::int64_t count) {
             float* sums = sum.data() + k * volume + to;
@@ -99,6 +128,7 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
     }
     labels[static_cast<std::size_t>(i)] = inference.class_labels[static_cast<std::size_t>(best)];
   }
+  if (probabilities) *probabilities = softmax(sum, weight, inference.class_labels);
   job.report("segment", 1.0);
   return labels;
 }

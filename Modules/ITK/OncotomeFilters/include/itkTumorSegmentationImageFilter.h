@@ -57,6 +57,11 @@ public:
   itkSetMacro(Seed, SizeValueType);
   itkGetConstMacro(Seed, SizeValueType);
 
+  /** Whether GetSegmentation() has the probability of each class or region; costs memory. Off by default. */
+  itkSetMacro(WithProbabilities, bool);
+  itkGetConstMacro(WithProbabilities, bool);
+  itkBooleanMacro(WithProbabilities);
+
   /** A model that is loaded already and may be shared by any number of filters. */
   void
   SetModel(ModelPointer model);
@@ -112,6 +117,7 @@ private:
   std::string                    m_Device{ "auto" };
   unsigned int                   m_BackendThreads{ 0 };
   SizeValueType                  m_Seed{ 0 };
+  bool                           m_WithProbabilities{ false };
   ModelPointer                   m_Model;
   std::string                    m_LoadedAs;
   oncotome::engine::Segmentation m_Segmentation;

@@ -114,35 +114,36 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
 {
   const ModelPointer model = this->GetModel();
 
-  OncotomeBridge::RunAsJob(this,
-                           [&](const oncotome::Job & job)
-                           {
-                             // Float images are read where they lie.
-                             std::vector<oncotome::Volume<float>>       copies;
-                             std::vector<oncotome::engine::ChannelView> channels;
-                             const std::size_t                          count = model->package().channels.size();
-                             copies.reserve(count);
-                             for (unsigned int i = 0; i < count; ++i)
-                             {
-                               const InputImageType * image = this->GetInput(i);
-                               if constexpr (std::is_same_v<typename InputImageType::PixelType, float>)
-                               {
-                                 channels.push_back({ OncotomeBridge::GeometryOf(image), image->GetBufferPointer() });
-                               }
-                               else
-                               {
-                                 copies.push_back(OncotomeBridge::VolumeOf<float>(image));
-                                 channels.push_back({ copies.back().geometry, copies.back().voxels.data() });
-                               }
-                             }
-                             oncotome::LabelVolume mask;
-                             if (this->GetMaskImage() != nullptr)
-                             {
-                               mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
-                             }
-                             m_Segmentation = oncotome::engine::segment(
-                                 *model, channels, mask.voxels.empty() ? nullptr : &mask, m_Seed, job);
-                           });
+  OncotomeBridge::RunAsJob(
+      this,
+      [&](const oncotome::Job & job)
+      {
+        // Float images are read where they lie.
+        std::vector<oncotome::Volume<float>>       copies;
+        std::vector<oncotome::engine::ChannelView> channels;
+        const std::size_t                          count = model->package().channels.size();
+        copies.reserve(count);
+        for (unsigned int i = 0; i < count; ++i)
+        {
+          const InputImageType * image = this->GetInput(i);
+          if constexpr (std::is_same_v<typename InputImageType::PixelType, float>)
+          {
+            channels.push_back({ OncotomeBridge::GeometryOf(image), image->GetBufferPointer() });
+          }
+          else
+          {
+            copies.push_back(OncotomeBridge::VolumeOf<float>(image));
+            channels.push_back({ copies.back().geometry, copies.back().voxels.data() });
+          }
+        }
+        oncotome::LabelVolume mask;
+        if (this->GetMaskImage() != nullptr)
+        {
+          mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
+        }
+        m_Segmentation = oncotome::engine::segment(
+            *model, channels, mask.voxels.empty() ? nullptr : &mask, m_Seed, job, m_WithProbabilities);
+      });
 
   this->AllocateOutputs();
   auto * labels = this->GetOutput()->GetBufferPointer();
@@ -162,6 +163,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::PrintSelf(std::ostream &
   os << indent << "Device: " << m_Device << std::endl;
   os << indent << "BackendThreads: " << m_BackendThreads << std::endl;
   os << indent << "Seed: " << m_Seed << std::endl;
+  os << indent << "WithProbabilities: " << (m_WithProbabilities ? "On" : "Off") << std::endl;
   os << indent << "Model: " << (m_Model ? m_Model->package().name : "(not loaded)") << std::endl;
 }
 

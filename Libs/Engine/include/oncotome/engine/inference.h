@@ -17,12 +17,23 @@ Tensor gaussian_importance(const Dhw& tile);
 Tensor run_checked(const Executable& network, const Tensor& input, const std::vector<std::int64_t>& output_shape,
                    const Job& job);
 
-/// Labels [D,H,W] of a plain U-Net by sliding window.
-std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
-                                             const Prepared& prepared, const Job& job);
+/// Probability [D,H,W], 0 to 1, of a union of labels.
+struct Probability {
+  std::vector<std::uint8_t> labels;
+  std::vector<float> values;
+};
 
-/// Labels [D,H,W] of the cascade: 2 edema, 1 core, 4 enhancing.
+/// Labels [D,H,W] of a plain U-Net by sliding window. Into `probabilities`, unless it is null, the softmax of each
+/// class but the background, of the logits' weighted mean.
+std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
+                                             const Prepared& prepared, const Job& job,
+                                             std::vector<Probability>* probabilities = nullptr);
+
+/// Labels [D,H,W] of the cascade: 2 edema, 1 core, 4 enhancing. Into `probabilities`, unless it is null, the mean of
+/// the three planes of the whole tumor, the core and the enhancing core, each at most that of the one before and 0
+/// outside of the box that it was looked for in.
 std::vector<std::uint8_t> run_msnet_cascade(const Model& model, const MsnetCascadeInference& inference,
-                                            const Prepared& prepared, std::uint64_t seed, const Job& job);
+                                            const Prepared& prepared, std::uint64_t seed, const Job& job,
+                                            std::vector<Probability>* probabilities = nullptr);
 
 }  // namespace oncotome::engine

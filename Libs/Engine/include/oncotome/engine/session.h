@@ -28,8 +28,15 @@ class Model {
   std::map<std::string, std::unique_ptr<Executable>> networks_;
 };
 
+/// How probable the network holds a class, or a union of classes.
+struct ProbabilityMap {
+  std::vector<std::uint8_t> labels;
+  LabelVolume values;  ///< On the grid of the reference channel: 0 to 255, which is certain.
+};
+
 struct Segmentation {
-  LabelVolume labels;  ///< On the grid of the reference channel.
+  LabelVolume labels;                         ///< On the grid of the reference channel.
+  std::vector<ProbabilityMap> probabilities;  ///< When they were asked for.
   std::vector<StepNote> steps;
   std::vector<std::string> corrections, doubts;
   std::vector<std::pair<std::string, double>> timings_ms;  ///< Per stage.
@@ -39,6 +46,6 @@ struct Segmentation {
 /// and device give the same labels. Cancel takes effect within one tile. Throws Error{precondition_unmet,
 /// backend_failed, out_of_memory, result_not_finite, cancelled}.
 Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const LabelVolume* mask,
-                     std::uint64_t seed, const Job& job);
+                     std::uint64_t seed, const Job& job, bool with_probabilities = false);
 
 }  // namespace oncotome::engine

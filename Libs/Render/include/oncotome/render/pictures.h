@@ -28,6 +28,16 @@ void write_key_slice(const std::string& path, const Scene& scene, const Lesion& 
 /// PNG montage of evenly spaced slices (through the lesions where there are some), outlines and letters as above.
 void write_overview(const std::string& path, const Scene& scene);
 
+/// An RGB picture, row 0 on top.
+struct Picture {
+  int width = 0, height = 0;
+  std::vector<std::uint8_t> rgb;
+};
+
+/// PNG files (8-bit RGB, such as those above) side by side and below each other, in their size. Throws
+/// Error{input_unreadable}.
+Picture contact_sheet(const std::vector<std::string>& paths);
+
 /// PNG of the surfaces of the classes and, faint, of the body round them, seen from the front and from the patient's
 /// left. Uses an off-screen GL context; without a display it starts its own Xvfb and ends it. Returns false, with the
 /// reason in `why_not`, when no context can be had.
