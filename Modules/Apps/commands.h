@@ -21,6 +21,7 @@ void add_segment(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_convert(CLI::App& app, Common& common);
 void add_evaluate(CLI::App& app, Common& common);
+void add_deidentify(CLI::App& app, Common& common);
 void add_models(CLI::App& app, Common& common);
 void add_doctor(CLI::App& app, Common& common);
 

@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   apps::add_inspect(app, common);
   apps::add_convert(app, common);
   apps::add_evaluate(app, common);
+  apps::add_deidentify(app, common);
   apps::add_models(app, common);
   apps::add_doctor(app, common);
   app.footer(
