@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20} seed=${2:-1}
 cmake --preset fuzz >build/configure-fuzz.log 2>&1 || { tail -n 30 build/configure-fuzz.log; exit 1; }
-cmake --build --preset fuzz --target fuzz_safetensors fuzz_model_package fuzz_dicom fuzz_masks
+cmake --build --preset fuzz --target fuzz_safetensors fuzz_model_package fuzz_dicom fuzz_masks fuzz_pixels
 seeds=build/fuzz/seeds
-mkdir -p "$seeds"/{safetensors,model_package,dicom,masks}
+mkdir -p "$seeds"/{safetensors,model_package,dicom,masks,pixels}
 cp Testing/Golden/fixtures/unet2d.safetensors "$seeds/safetensors/"
 cp Data/Models/*/model.json "$seeds/model_package/"
 [ -e "$seeds/dicom/phantom.dcm" ] || {
@@ -18,7 +18,12 @@ cp Data/Models/*/model.json "$seeds/model_package/"
   build/release/bin/oncotome-write-samples --output build/fuzz/samples
   for object in segmentation probabilities labelmap structures; do cp "build/fuzz/samples/8x8/$object.dcm" "$seeds/masks/"; done
 }
-for target in safetensors model_package dicom masks; do
+# One small picture in each syntax that DCMTK's tools write; without them the fuzzer has to find compression by itself.
+for encoder in "dcmcrle" "dcmcjpeg +e1" "dcmcjpeg +eb" "dcmcjpeg +ee" "dcmcjpls" "dcmcjpls +en" "dcmconv +td"; do
+  name=$(tr -d ' +' <<<"$encoder")
+  [ -e "$seeds/pixels/$name.dcm" ] || $encoder "$seeds/dicom/phantom.dcm" "$seeds/pixels/$name.dcm" >/dev/null 2>&1 || true
+done
+for target in safetensors model_package dicom masks pixels; do
   echo "fuzz_$target for $seconds s"
   mkdir -p "build/fuzz/corpus/$target"
   # DCMTK leaks at exit; what is looked for is wrong access.

@@ -12,6 +12,7 @@
 #include "oncotome/core/error.h"
 #include "oncotome/dicom/masks.h"
 #include "oncotome/dicom/suv.h"
+#include "picture_output.h"
 #include "report_json.h"
 #include "terminal.h"
 #include "volume_io.h"
@@ -37,6 +38,8 @@ json series_json(const dicom::Series& series, const Job& job) {
          {"unit", series.unit},
          {"contrast", series.contrast},
          {"readable", !series.fault.has_value()},
+         {"kind", series.kind == dicom::SeriesKind::volume ? "volume" : "pictures"},
+         {"lossy", series.lossy},
          {"doubts", series.doubts}};
   const auto optional = [&](const char* key, const std::optional<double>& value) {
     if (value) j[key] = *value;
@@ -47,6 +50,10 @@ json series_json(const dicom::Series& series, const Job& job) {
   const bool cured = series.is_readable(dicom::GeometryPolicy::fill);
   if (series.fault) j["fault"] = {{"code", error_name(series.fault->code)}, {"reason", series.fault->reason}};
   if (series.fault && cured) j["cure"] = dicom::name_of(series.cure);
+  if (series.kind == dicom::SeriesKind::pictures) {
+    j["columns"] = series.columns;
+    j["rows"] = series.rows;
+  }
   if (cured) j["geometry"] = workflow::geometry_json(series.geometry);
   if (series.modality == "PT") j["suv"] = suv_json(series, job);
   return j;
@@ -87,6 +94,8 @@ void print(const json& index) {
                 << "      " << s["modality"].get<std::string>() << ", " << s["instances"] << " instances, \""
                 << s["description"].get<std::string>() << "\"\n";
       if (s.contains("geometry")) print_geometry(s["geometry"]);
+      if (s.contains("rows"))
+        std::cout << "      single images of " << s["columns"] << " x " << s["rows"] << " pixels\n";
       if (s.contains("fault"))
         std::cout << "      " << (s.contains("cure") ? "is no regular grid [" : "cannot be read [")
                   << s["fault"]["code"].get<std::string>() << "]: " << s["fault"]["reason"].get<std::string>() << '\n';
@@ -158,8 +167,9 @@ struct Conversion {
 
 void convert(const Conversion& options, const Common& common) {
   const std::string &path = options.path, &output = options.output;
-  if (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr")
-    throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii or .nii.gz");
+  const bool is_png = std::filesystem::path(output).extension() == ".png";
+  if (!is_png && (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr"))
+    throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii, .nii.gz, or .png for a single image");
   Geometry grid;
   dicom::LoadNotes notes;
   {
@@ -179,13 +189,18 @@ void convert(const Conversion& options, const Common& common) {
       write(workflow::read_mask_volume(path, options.reference, options.segment, notes.doubts, terminal.job()));
     else {
       const dicom::Series series = workflow::choose_series(dicom::scan({path}, terminal.job()), options.series_uid);
-      Volume<float> volume = dicom::load_volume(series, terminal.job(), options.geometry, &notes);
-      if (options.suv) {
-        const dicom::Suv suv = dicom::find_suv(series, terminal.job());
-        dicom::scale_to_suv(volume, series, suv);
-        notes.doubts.insert(notes.doubts.end(), suv.doubts.begin(), suv.doubts.end());
+      if (series.kind == dicom::SeriesKind::pictures) {
+        grid = write_picture(series, output, options.replace, notes, terminal.job());
+      } else {
+        if (is_png) throw Error(ErrorCode::usage, "a volume is no single image: let --output end in .nrrd or .nii.gz");
+        Volume<float> volume = dicom::load_volume(series, terminal.job(), options.geometry, &notes);
+        if (options.suv) {
+          const dicom::Suv suv = dicom::find_suv(series, terminal.job());
+          dicom::scale_to_suv(volume, series, suv);
+          notes.doubts.insert(notes.doubts.end(), suv.doubts.begin(), suv.doubts.end());
+        }
+        write(volume);
       }
-      write(volume);
     }
   }
   const json geometry = workflow::geometry_json(grid);

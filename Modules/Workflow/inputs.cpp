@@ -113,7 +113,8 @@ std::vector<Candidate> find_candidates(const ModelPackage& package, const InputR
   }
   refuse_damaged(index);
   for (const dicom::Series& series : choose_study(index, request.study_uid).series)
-    if (series.modality == package.modality) candidates.push_back(from_series(series));
+    if (series.kind == dicom::SeriesKind::volume && series.modality == package.modality)
+      candidates.push_back(from_series(series));
   if (candidates.empty())
     throw Error(ErrorCode::input_no_images,
                 "the study holds no " + package.modality + " series, which the model needs" + refusals(index));
@@ -195,6 +196,11 @@ dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& s
                 "no image series was found" + refusals(index));
   if (!series_uid.empty())
     throw Error(ErrorCode::input_not_found, "there is no series with the UID given; there are:" + list);
+  // Screen shots and reports as pictures often lie among the slices.
+  std::vector<const dicom::Series*> volumes;
+  for (const dicom::Series* series : all)
+    if (series->kind == dicom::SeriesKind::volume) volumes.push_back(series);
+  if (volumes.size() == 1) return *volumes[0];
   if (all.size() > 1)
     throw Error(ErrorCode::input_ambiguous, "the input holds " + std::to_string(all.size()) +
                                                 " image series; choose one with --series UID:" + list);

@@ -27,6 +27,7 @@ json channel_json(const ChannelInput& channel) {
   if (channel.series) {
     j["modality"] = channel.series->modality;
     j["series_uid"] = channel.series->series_uid;
+    j["lossy"] = channel.series->lossy;
     j["instances"] = channel.series->instances.size();
   }
   return j;

@@ -29,6 +29,7 @@ struct Header {
   std::optional<std::array<double, 2>> pixel_spacing;  ///< Between rows, between columns.
   std::optional<double> thickness, spacing_between_slices, instance_number, images_in_acquisition;
   bool localizer = false;
+  bool is_picture = false;
   std::optional<Fault> fault;
   std::vector<std::string> doubts;
 };
@@ -36,6 +37,12 @@ struct Header {
 /// Throws Error{input_unsupported, dicom_bad_value} for what is no image of a volume; what the image has wrong in
 /// itself is in Header::fault.
 Header read_header(DcmFileFormat& file, const std::string& path);
+
+/// The identifiers and descriptions that every image has. Throws Error{dicom_bad_value}.
+Header read_identity(DcmFileFormat& file, const std::string& path);
+
+/// Throws Error{dicom_syntax_unsupported} that names the transfer syntax when it cannot be read.
+void check_syntax(const Header& header);
 
 /// The last part of a path, for messages.
 std::string file_name(const std::string& path);

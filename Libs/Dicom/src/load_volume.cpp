@@ -63,6 +63,8 @@ void SliceReader::tell(LoadNotes& notes) const {
 }
 
 void refuse(const Series& series) {
+  if (series.kind != SeriesKind::volume)
+    throw Error(ErrorCode::input_unsupported, "series " + series.id() + " holds single images, which are no volume");
   std::string how;
   if (series.cure != GeometryPolicy::strict)
     how = std::string("; the geometry policy '") + name_of(series.cure) + "' would read it";

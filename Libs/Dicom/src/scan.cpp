@@ -10,8 +10,10 @@
 #include "file_start.h"
 #include "guarded_load.h"
 #include "header.h"
+#include "picture.h"
 #include "quiet_dcmtk.h"
 #include "series.h"
+#include "values.h"
 
 namespace oncotome::dicom {
 namespace {
@@ -73,6 +75,7 @@ std::optional<Header> read_file(const std::string& path, bool given_by_name) {
   if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))
     throw Error(ErrorCode::input_unreadable,
                 file_name(path) + (kind == FileKind::unknown ? " is not a DICOM file" : " is damaged or cut short"));
+  if (is_picture_class(raw_text(*file.getDataset(), DCM_SOPClassUID))) return read_picture_header(file, path);
   return read_header(file, path);
 }
 
@@ -84,7 +87,8 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
   const Files files = list_files(paths, job, index.rejected);
   index.files_seen = files.size();
 
-  std::map<std::string, std::map<std::string, std::vector<Header>>> studies;
+  using SeriesKey = std::pair<std::string, bool>;  // The UID, and whether its images are pictures.
+  std::map<std::string, std::map<SeriesKey, std::vector<Header>>> studies;
   std::size_t done = 0;
   for (const auto& [path, given_by_name] : files) {
     if (done * 100 / files.size() != (done + 1) * 100 / files.size())
@@ -93,7 +97,8 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     ++done;
     try {
       if (std::optional<Header> header = read_file(path, given_by_name))
-        studies[header->series.study_uid][header->series.series_uid].push_back(std::move(*header));
+        studies[header->series.study_uid][{header->series.series_uid, header->is_picture}].push_back(
+            std::move(*header));
     } catch (const Error& error) {
       index.rejected.push_back({path, error.code(), error.what()});
     } catch (const std::exception&) {
@@ -105,9 +110,9 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     Study study;
     study.study_uid = study_uid;
     std::set<std::string> patients;
-    for (auto& [uid, headers] : series) {
+    for (auto& [key, headers] : series) {
       for (const Header& h : headers) patients.insert(h.series.patient_key);
-      study.series.push_back(make_series(std::move(headers)));
+      study.series.push_back(key.second ? make_pictures(std::move(headers)) : make_series(std::move(headers)));
     }
     study.patient_key = *patients.begin();
     if (patients.size() > 1)

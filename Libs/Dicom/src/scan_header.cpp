@@ -104,15 +104,6 @@ void read_place(DcmItem& item, Header& h) {
   h.orientation = {row, column};
 }
 
-void check_syntax(Header& h) {
-  const std::string& uid = h.transfer_syntax_uid;
-  if (is_readable_syntax(uid)) return;
-  const char* name = dcmFindNameOfUID(uid.c_str());
-  throw Error(ErrorCode::dicom_syntax_unsupported, "transfer syntax " + uid +
-                                                       (name ? std::string(" (") + name + ")" : "") +
-                                                       " is not supported: send it uncompressed");
-}
-
 void check_file_size(const Header& h, E_TransferSyntax syntax) {
   if (DcmXfer(syntax).isEncapsulated() || h.transfer_syntax_uid == UID_DeflatedExplicitVRLittleEndianTransferSyntax)
     return;
@@ -145,12 +136,20 @@ std::string patient_key(DcmItem& item) {
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-Header read_header(DcmFileFormat& file, const std::string& path) {
+void check_syntax(const Header& h) {
+  const std::string& uid = h.transfer_syntax_uid;
+  if (is_readable_syntax(uid)) return;
+  const char* name = dcmFindNameOfUID(uid.c_str());
+  throw Error(ErrorCode::dicom_syntax_unsupported, "transfer syntax " + uid +
+                                                       (name ? std::string(" (") + name + ")" : "") +
+                                                       " is not supported: send it uncompressed");
+}
+
+Header read_identity(DcmFileFormat& file, const std::string& path) {
   DcmDataset& item = *file.getDataset();
   Header h;
   h.instance.path = path;
   h.instance.sop_class_uid = needed_uid(item, DCM_SOPClassUID);
-  check_class(h.instance.sop_class_uid);
   h.instance.sop_instance_uid = needed_uid(item, DCM_SOPInstanceUID);
   h.series.study_uid = needed_uid(item, DCM_StudyInstanceUID);
   h.series.series_uid = needed_uid(item, DCM_SeriesInstanceUID);
@@ -158,6 +157,15 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
   read_description(item, h.series);
   h.transfer_syntax_uid = raw_text(*file.getMetaInfo(), DCM_TransferSyntaxUID);
   if (h.transfer_syntax_uid.empty()) h.transfer_syntax_uid = DcmXfer(item.getOriginalXfer()).getXferID();
+  h.series.lossy = is_lossy(file);
+  if (h.series.lossy) h.doubts.emplace_back("was compressed with loss");
+  return h;
+}
+
+Header read_header(DcmFileFormat& file, const std::string& path) {
+  DcmDataset& item = *file.getDataset();
+  check_class(needed_uid(item, DCM_SOPClassUID));
+  Header h = read_identity(file, path);
 
   const std::vector<std::string> type = split_values(h.series.image_type);
   h.localizer = type.size() >= 3 && type[2] == "LOCALIZER";
@@ -165,8 +173,6 @@ Header read_header(DcmFileFormat& file, const std::string& path) {
   h.spacing_between_slices = number_if_good(item, DCM_SpacingBetweenSlices);
   h.instance_number = number_if_good(item, DCM_InstanceNumber);
   h.images_in_acquisition = number_if_good(item, DCM_ImagesInAcquisition);
-  h.series.lossy = is_lossy(file);
-  if (h.series.lossy) h.doubts.emplace_back("was compressed with loss");
   try {
     h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
     if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))

@@ -197,7 +197,7 @@ TEST(Scan, Series_of_two_scans_tell_whether_they_are_of_one_patient) {
 
 TEST(Scan, Objects_that_are_no_volume_images_are_rejected_with_the_reason) {
   for (const char* uid : {UID_RTStructureSetStorage, UID_SegmentationStorage, UID_Comprehensive3DSRStorage,
-                          UID_SecondaryCaptureImageStorage, UID_GrayscaleSoftcopyPresentationStateStorage,
+                          UID_GrayscaleSoftcopyPresentationStateStorage,
                           UID_KeyObjectSelectionDocumentStorage, UID_EnhancedMRImageStorage}) {
     const Folder folder;
     write_ramp(folder.path(), axial_grid(1), [&](DcmItem& item, std::size_t) { put(item, DCM_SOPClassUID, uid); });

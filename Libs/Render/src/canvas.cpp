@@ -15,6 +15,7 @@
 #include <mutex>
 
 #include "oncotome/core/error.h"
+#include "oncotome/render/pictures.h"
 
 namespace oncotome::render {
 namespace {
@@ -123,6 +124,14 @@ void Canvas::write_png(const std::string& path) const {
     throw Error(ErrorCode::output_unwritable, "cannot write the picture " +
                                                   std::filesystem::path(path).filename().string() +
                                                   "; check free space and permissions of the output folder");
+}
+
+void write_png(const std::string& path, int width, int height, const std::vector<std::uint8_t>& rgb) {
+  Canvas canvas(width, height, {});
+  std::size_t at = 0;
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x, at += 3) canvas.set(x, y, {rgb[at], rgb[at + 1], rgb[at + 2]});
+  canvas.write_png(path);
 }
 
 }  // namespace oncotome::render

@@ -33,9 +33,15 @@ struct Fault {
   std::string reason;
 };
 
+enum class SeriesKind {
+  volume,    ///< Slices, for load_volume().
+  pictures,  ///< Images each for itself, for load_picture().
+};
+
 /// Images with one SeriesInstanceUID that make one volume, and what was understood of them. Where they make several
 /// (echoes, time points, orientations), each is a Series of its own with a `part`. Holds no patient's name or id.
 struct Series {
+  SeriesKind kind = SeriesKind::volume;
   std::string patient_key;  ///< SHA-256 of the patient's id and name: tells patients apart, names nobody.
   std::string study_uid;
   std::string series_uid;
@@ -61,13 +67,15 @@ struct Series {
   std::optional<Fault> fault;  ///< Set when it is not a regular volume that can be read.
   GeometryPolicy cure =
       GeometryPolicy::strict;       ///< With a fault: the least policy that corrects it; strict: none does.
-  bool lossy = false;               ///< Was compressed with loss at some time, (0028,2110).
+  bool lossy = false;               ///< Was compressed with loss: (0028,2110) or the transfer syntax says so.
   std::vector<std::string> doubts;  ///< What was odd but read all the same.
 
   /// The UID; of a part "UID#part". Names the series on the command line.
   std::string id() const { return part == 0 ? series_uid : series_uid + "#" + std::to_string(part); }
   /// Whether load_volume() with this policy reads it.
-  bool is_readable(GeometryPolicy policy) const { return !fault || (cure != GeometryPolicy::strict && cure <= policy); }
+  bool is_readable(GeometryPolicy policy) const {
+    return kind == SeriesKind::volume && (!fault || (cure != GeometryPolicy::strict && cure <= policy));
+  }
 };
 
 struct Study {

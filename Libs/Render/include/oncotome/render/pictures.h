@@ -43,4 +43,7 @@ Picture contact_sheet(const std::vector<std::string>& paths);
 /// reason in `why_not`, when no context can be had.
 bool write_surface_view(const std::string& path, const Scene& scene, std::string& why_not);
 
+/// A PNG of RGB bytes, row by row from the top. Throws Error{output_unwritable}.
+void write_png(const std::string& path, int width, int height, const std::vector<std::uint8_t>& rgb);
+
 }  // namespace oncotome::render
