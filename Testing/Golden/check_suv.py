@@ -22,7 +22,7 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HALF_LIFE = 6586.2
@@ -264,6 +264,9 @@ def main():
         for name, edit in GOOD.items():
             datasets = series(edit)
             check.good(name, check.write(datasets), datasets)
+            for d in datasets:
+                d.is_implicit_VR, d.file_meta.TransferSyntaxUID = True, ImplicitVRLittleEndian
+            check.good(f"{name}, implicit VR", check.write(datasets), datasets)
         for name, (edit, word) in BAD.items():
             check.refused(name, check.write(series(edit)), word)
         datasets = series(uniform)

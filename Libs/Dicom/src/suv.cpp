@@ -2,6 +2,7 @@
 #include "oncotome/dicom/suv.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <optional>
 
@@ -48,9 +49,26 @@ std::optional<DcmTagKey> in_private_block(DcmItem& item, Uint16 group, const cha
   return std::nullopt;
 }
 
+// Implicit VR tells no VR of a private element, so its value comes as bytes.
+std::string private_text(DcmItem& item, const DcmTagKey& tag) {
+  DcmElement* element = nullptr;
+  if (item.findAndGetElement(tag, element).bad() || !element) return {};
+  if (element->isaString()) return raw_text(item, tag);
+  Uint8* bytes = nullptr;
+  if (element->getUint8Array(bytes).bad() || !bytes) return {};
+  const std::string text(reinterpret_cast<const char*>(bytes), std::min<std::size_t>(element->getLength(), 64));
+  const std::vector<std::string> parts = split_values(text);
+  return parts.size() == 1 ? parts[0] : std::string();
+}
+
 std::optional<double> private_number(DcmItem& item, Uint16 group, const char* creator, Uint16 low) {
   const auto tag = in_private_block(item, group, creator, low);
-  return tag ? number_if_good(item, *tag) : std::nullopt;
+  if (!tag) return std::nullopt;
+  const std::string text = private_text(item, *tag);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool good = error == std::errc{} && end == text.data() + text.size() && std::isfinite(value);
+  return good ? std::optional<double>(value) : std::nullopt;
 }
 
 Facts read_facts(DcmItem& item) {
@@ -76,7 +94,7 @@ Facts read_facts(DcmItem& item) {
   f.acquisition_start = moment(raw_text(item, DCM_AcquisitionDate), raw_text(item, DCM_AcquisitionTime));
   const std::string zone = raw_text(item, DCM_TimezoneOffsetFromUTC);
   if (const auto tag = in_private_block(item, 0x0009, "GEMS_PETD_01", 0x0d))
-    f.ge_start = moment_of_datetime(raw_text(item, *tag), zone);
+    f.ge_start = moment_of_datetime(private_text(item, *tag), zone);
   f.philips_suv = private_number(item, 0x7053, "Philips PET Private Group", 0x00);
   f.philips_activity = private_number(item, 0x7053, "Philips PET Private Group", 0x09);
   const std::vector<DcmItem*> drugs = items_of(item, DCM_RadiopharmaceuticalInformationSequence);
