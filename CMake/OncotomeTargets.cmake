@@ -39,6 +39,7 @@ if(NOT ONCOTOME_ENGINE_ONLY)
   oncotome_third_party(oncotome_dcmtk INCLUDES ${DCMTK_INCLUDE_DIRS}
                        LIBRARIES cmr dcmseg dcmfg dcmiod dcmsr dcmjpeg ijg8 ijg12 ijg16 dcmjpls dcmtkcharls dcmimgle
                                  dcmdata oflog ofstd xml2)
+  oncotome_third_party(oncotome_minizip INCLUDES ${MINIZIP_INCLUDE_DIR} LIBRARIES ${MINIZIP_LIBRARY})
   oncotome_third_party(oncotome_openjpeg INCLUDES ${OPENJPEG_INCLUDE_DIRS} LIBRARIES ${OPENJPEG_LIBRARIES})
   oncotome_third_party(oncotome_vtk LIBRARIES ${VTK_LIBRARIES})
   oncotome_third_party(oncotome_itk INCLUDES ${ITK_INCLUDE_DIRS} LIBRARIES ${ITK_LIBRARIES})

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "commands.h"
 #include "inputs.h"
@@ -15,6 +16,7 @@
 #include "picture_output.h"
 #include "report_json.h"
 #include "terminal.h"
+#include "unpacked_input.h"
 #include "volume_io.h"
 
 namespace oncotome::apps {
@@ -29,11 +31,19 @@ json suv_json(const dicom::Series& series, const Job& job) {
   return j;
 }
 
+std::size_t file_count(const dicom::Series& series) {
+  std::set<std::string> files;
+  for (const dicom::Instance& instance : series.instances) files.insert(instance.path);
+  return files.size();
+}
+
 json series_json(const dicom::Series& series, const Job& job) {
-  json j{{"series_uid", series.series_uid},
+  json j{{"id", series.id()},
+         {"series_uid", series.series_uid},
          {"modality", series.modality},
          {"description", series.description},
          {"instances", series.instances.size()},
+         {"files", file_count(series)},
          {"frame_of_reference_uid", series.frame_of_reference_uid},
          {"unit", series.unit},
          {"contrast", series.contrast},
@@ -47,6 +57,10 @@ json series_json(const dicom::Series& series, const Job& job) {
   optional("repetition_time_ms", series.repetition_time_ms);
   optional("echo_time_ms", series.echo_time_ms);
   optional("inversion_time_ms", series.inversion_time_ms);
+  if (series.part > 0) {
+    j["part"] = series.part;
+    j["part_name"] = series.part_name;
+  }
   const bool cured = series.is_readable(dicom::GeometryPolicy::fill);
   if (series.fault) j["fault"] = {{"code", error_name(series.fault->code)}, {"reason", series.fault->reason}};
   if (series.fault && cured) j["cure"] = dicom::name_of(series.cure);
@@ -90,9 +104,11 @@ void print(const json& index) {
   for (const json& study : index["studies"]) {
     std::cout << "study " << study["study_uid"].get<std::string>() << '\n';
     for (const json& s : study["series"]) {
-      std::cout << "  series " << s["series_uid"].get<std::string>() << '\n'
-                << "      " << s["modality"].get<std::string>() << ", " << s["instances"] << " instances, \""
-                << s["description"].get<std::string>() << "\"\n";
+      std::cout << "  series " << s["id"].get<std::string>() << '\n'
+                << "      " << s["modality"].get<std::string>() << ", " << s["instances"] << " images";
+      if (s["files"] != s["instances"]) std::cout << " in " << s["files"] << " files";
+      std::cout << ", \"" << s["description"].get<std::string>() << "\"\n";
+      if (s.contains("part_name")) std::cout << "      part: " << s["part_name"].get<std::string>() << '\n';
       if (s.contains("geometry")) print_geometry(s["geometry"]);
       if (s.contains("rows"))
         std::cout << "      single images of " << s["columns"] << " x " << s["rows"] << " pixels\n";
@@ -134,7 +150,8 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
   json out;
   {
     const Terminal terminal(common.quiet);
-    if (!folders.empty()) index = dicom::scan(folders, terminal.job());
+    const workflow::UnpackedInput input(folders, terminal.job());
+    if (!folders.empty()) index = dicom::scan(input.paths(), terminal.job());
     out = index_json(index, terminal.job());
   }
   out["volumes"] = volumes;
@@ -166,7 +183,7 @@ struct Conversion {
 };
 
 void convert(const Conversion& options, const Common& common) {
-  const std::string &path = options.path, &output = options.output;
+  const std::string& output = options.output;
   const bool is_png = std::filesystem::path(output).extension() == ".png";
   if (!is_png && (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr"))
     throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii, .nii.gz, or .png for a single image");
@@ -174,6 +191,8 @@ void convert(const Conversion& options, const Common& common) {
   dicom::LoadNotes notes;
   {
     const Terminal terminal(common.quiet);
+    const workflow::UnpackedInput input({options.path}, terminal.job());
+    const std::string& path = input.paths().front();
     const auto write = [&](const auto& volume) {
       grid = volume.geometry;
       write_file_atomically(output, options.replace, [&](const std::filesystem::path& temporary) {
@@ -237,7 +256,7 @@ void add_inspect(CLI::App& app, Common& common) {
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "List studies, series, their geometry, and what is wrong or odd");
-  command->add_option("INPUT", options->paths, "Folders or files")->required();
+  command->add_option("INPUT", options->paths, "Folders or files (DICOM, a DICOMDIR, a .zip, or volumes)")->required();
   command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_option("--json", options->json_file, "Write the list to this JSON file (- or nothing: to stdout)")
       ->expected(0, 1);
@@ -254,7 +273,7 @@ void add_convert(CLI::App& app, Common& common) {
   CLI::App* command =
       app.add_subcommand("convert", "Write one series, or the masks of a SEG or RTSTRUCT, as a volume, as understood");
   command->add_option("INPUT", options->path, "A folder or file")->required();
-  command->add_option("--series", options->series_uid, "Series Instance UID, when there are several");
+  command->add_option("--series", options->series_uid, "Series Instance UID, or UID#PART, when there are several");
   command->add_option("--segment", options->segment, "This segment or ROI of a SEG or RTSTRUCT alone, as 1");
   command->add_option("--reference", options->reference,
                       "Where the series lies that an RTSTRUCT was drawn on (default: its own folder)");

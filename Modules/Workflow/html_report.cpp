@@ -254,7 +254,7 @@ std::string input(const json& report) {
   std::string out = heading("Input") + "<table><tbody>\n";
   for (const json& c : member(in, "channels")) {
     std::string text = plain(member(c, "modality"));
-    for (const char* key : {"description", "how"})
+    for (const char* key : {"description", "part_name", "how"})
       if (const std::string part = plain(member(c, key)); !part.empty())
         text += (text.empty() ? "" : " &middot; ") + part;
     if (const json& n = member(c, "instances"); !n.is_null()) text += " &middot; " + plain(n) + " images";

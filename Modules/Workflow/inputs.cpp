@@ -22,9 +22,17 @@ struct Candidate {
   std::size_t number = 0;  ///< Of the file among the input's, in order of their names: a name can hold a patient's.
 };
 
+/// As its user knows it.
+std::string described(const dicom::Series& series) {
+  std::string text = series.id();
+  for (const std::string& more : {series.description, series.part_name})
+    if (!more.empty()) text += (text.size() == series.id().size() ? " (" : ", ") + more;
+  return text.size() == series.id().size() ? text : text + ")";
+}
+
 std::string listed(const Candidate& candidate) {
   if (!candidate.series) return "volume file " + std::to_string(candidate.number);
-  return "series " + candidate.series->series_uid;
+  return "series " + described(*candidate.series);
 }
 
 Candidate from_series(const dicom::Series& series) {
@@ -180,21 +188,22 @@ void check_frames(const ModelPackage& package, StudyInputs& inputs) {
 
 }  // namespace
 
-dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& series_uid) {
+dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& id) {
   refuse_damaged(index);
   std::string list;
-  std::vector<const dicom::Series*> all;
+  std::vector<const dicom::Series*> all, fits;
   for (const dicom::Study& study : index.studies)
     for (const dicom::Series& series : study.series) {
-      if (series.series_uid == series_uid) return series;
+      if (series.id() == id || series.series_uid == id) fits.push_back(&series);
       all.push_back(&series);
-      list += (list.empty() ? " " : ", ") + series.series_uid + " (" + series.modality + ", " +
-              std::to_string(series.instances.size()) + " instances)";
+      list += (list.empty() ? " " : ", ") + described(series) + " (" + series.modality + ", " +
+              std::to_string(series.instances.size()) + " images)";
     }
+  if (fits.size() == 1) return *fits[0];
   if (all.empty())
     throw Error(index.rejected.empty() ? ErrorCode::input_no_images : index.rejected.front().code,
                 "no image series was found" + refusals(index));
-  if (!series_uid.empty())
+  if (!id.empty() && fits.empty())
     throw Error(ErrorCode::input_not_found, "there is no series with the UID given; there are:" + list);
   // Screen shots and reports as pictures often lie among the slices.
   std::vector<const dicom::Series*> volumes;
@@ -203,7 +212,7 @@ dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& s
   if (volumes.size() == 1) return *volumes[0];
   if (all.size() > 1)
     throw Error(ErrorCode::input_ambiguous, "the input holds " + std::to_string(all.size()) +
-                                                " image series; choose one with --series UID:" + list);
+                                                " volumes; choose one with --series UID (or UID#PART):" + list);
   return *all[0];
 }
 

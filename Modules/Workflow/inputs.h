@@ -39,7 +39,7 @@ struct InputRequest {
 /// Throws Error{input_*, dicom_*, channel_missing, channel_ambiguous, grid_mismatch, usage, cancelled}.
 StudyInputs read_inputs(const engine::ModelPackage& package, const InputRequest& request, const Job& job);
 
-/// The only image series under the paths, or the one with the UID; else refuses and lists them.
-dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& series_uid);
+/// The only volume under the paths, or the one with the id or UID; else refuses and lists them.
+dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& id);
 
 }  // namespace oncotome::workflow

@@ -28,6 +28,7 @@ json channel_json(const ChannelInput& channel) {
     j["modality"] = channel.series->modality;
     j["series_uid"] = channel.series->series_uid;
     j["lossy"] = channel.series->lossy;
+    if (channel.series->part > 0) j["part_name"] = channel.series->part_name;
     j["instances"] = channel.series->instances.size();
   }
   return j;

@@ -20,6 +20,7 @@
 #include "report_json.h"
 #include "seg_nrrd.h"
 #include "timings.h"
+#include "unpacked_input.h"
 #include "volume_io.h"
 
 namespace oncotome::workflow {
@@ -59,7 +60,11 @@ class Processor {
     check_output();
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
-    inputs_ = read_inputs(package_, request_.input, Job([this](std::string_view s, double f) { tell(s, f); }));
+    const Job reading([this](std::string_view s, double f) { tell(s, f); });
+    const UnpackedInput unpacked(request_.input.paths, reading);
+    InputRequest input = request_.input;
+    input.paths = unpacked.paths();
+    inputs_ = read_inputs(package_, input, reading);
     for (const char* format : {"seg", "seg-fractional", "sr", "labelmap", "rtstruct", "sc"})
       if (!reference().series && request_.formats.count(format) > 0)
         throw Error(ErrorCode::usage, std::string(format) + " needs DICOM input; leave it out of --formats");

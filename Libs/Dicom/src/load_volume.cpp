@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
 #include <new>
 
 #include "guarded_load.h"
@@ -21,7 +23,22 @@ namespace {
   throw Error(ErrorCode::input_unreadable, file_name(path) + " " + what);
 }
 
-/// Reads slices one by one, and counts what was odd.
+/// A file of a series, with all that is in it.
+struct OpenFile {
+  explicit OpenFile(const std::string& path) {
+    const OFCondition loaded = guarded_load(file, path, kAfterPixelData);
+    if (loaded.bad()) unreadable(path, std::string("cannot be read: ") + loaded.text());
+    headers = read_headers(file, path);
+    if (headers.front().fault) throw Error(headers.front().fault->code, headers.front().fault->reason);
+    pixels = std::make_unique<PixelSource>(file, path);
+  }
+
+  DcmFileFormat file;
+  std::vector<Header> headers;
+  std::unique_ptr<PixelSource> pixels;
+};
+
+/// Reads slices in any order, a multi-frame file once, and counts what was odd.
 class SliceReader {
  public:
   explicit SliceReader(const Series& series) : series_(series) {}
@@ -30,23 +47,32 @@ class SliceReader {
   void tell(LoadNotes& notes) const;
 
  private:
+  void read(OpenFile& file, const Instance& instance, float* out);
+
   const Series& series_;
+  std::map<std::string, std::unique_ptr<OpenFile>> files_;
   std::size_t cleaned_ = 0, too_long_ = 0;
 };
 
 void SliceReader::read(std::size_t k, float* out) {
   const Instance& instance = series_.instances[k];
-  DcmFileFormat file;
-  const OFCondition loaded = guarded_load(file, instance.path, kAfterPixelData);
-  if (loaded.bad()) unreadable(instance.path, std::string("cannot be read: ") + loaded.text());
-  const Header header = read_header(file, instance.path);
+  std::unique_ptr<OpenFile> single;
+  std::unique_ptr<OpenFile>& file = instance.frame == 0 ? single : files_[instance.path];
+  if (!file) file = std::make_unique<OpenFile>(instance.path);
+  read(*file, instance, out);
+}
+
+void SliceReader::read(OpenFile& file, const Instance& instance, float* out) {
+  const auto index = static_cast<std::size_t>(std::max(instance.frame - 1, 0));
+  if (index >= file.headers.size()) unreadable(instance.path, "has changed since it was found: scan again");
+  const Header& header = file.headers[index];
   if (header.fault) throw Error(header.fault->code, header.fault->reason);
-  if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.series.series_uid != series_.series_uid ||
-      header.columns != series_.columns || header.rows != series_.rows)
+  if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.instance.frame != instance.frame ||
+      header.series.series_uid != series_.series_uid || header.columns != series_.columns ||
+      header.rows != series_.rows)
     unreadable(instance.path, "has changed since it was found: scan again");
-  PixelSource source(file, instance.path);
-  too_long_ += source.surplus() > 0;
-  const Frame frame = source.frame(std::max(instance.frame, 1) - 1);
+  too_long_ += file.pixels->surplus() > 0;
+  const Frame frame = file.pixels->frame(static_cast<std::int64_t>(index));
   for_each_value(frame, [&](std::size_t i, std::int64_t stored) {
     out[i] = static_cast<float>(header.slope * static_cast<double>(stored) + header.intercept);
   });

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "dicomdir.h"
 #include "file_start.h"
 #include "guarded_load.h"
 #include "header.h"
@@ -40,6 +41,14 @@ void walk(const fs::path& folder, const Job& job, Files& files, std::vector<Reje
   if (error) rejected.push_back({folder.string(), ErrorCode::input_unreadable, "the folder cannot be read"});
 }
 
+void list_dicomdir(const std::string& path, Files& files, std::vector<Rejected>& rejected) {
+  try {
+    for (const std::string& file : files_of_dicomdir(path, rejected)) files[file] = true;
+  } catch (const Error& error) {
+    rejected.push_back({path, error.code(), error.what()});
+  }
+}
+
 Files list_files(const std::vector<std::string>& paths, const Job& job, std::vector<Rejected>& rejected) {
   Files files;
   for (const std::string& given : paths) {
@@ -49,6 +58,8 @@ Files list_files(const std::vector<std::string>& paths, const Job& job, std::vec
     if (!fs::exists(status)) throw Error(ErrorCode::input_not_found, file_name(given) + " does not exist");
     if (fs::is_directory(status))
       walk(path, job, files, rejected);
+    else if (fs::is_regular_file(status) && kind_of_file(path.string()) == FileKind::dicomdir)
+      list_dicomdir(path.string(), files, rejected);
     else if (fs::is_regular_file(status))
       files[path.string()] = true;
     else
@@ -65,18 +76,23 @@ bool named_as_dicom(const std::string& path) {
 }
 
 /// Nothing for what has no look of DICOM; throws Error for what cannot be used.
-std::optional<Header> read_file(const std::string& path, bool given_by_name) {
+std::vector<Header> read_file(const std::string& path, bool given_by_name) {
   const FileKind kind = kind_of_file(path);
   const bool expected = given_by_name || named_as_dicom(path);
-  if (kind == FileKind::dicomdir || (kind == FileKind::unknown && !expected)) return std::nullopt;
+  if (kind == FileKind::dicomdir || (kind == FileKind::unknown && !expected)) return {};
   if (kind == FileKind::unreadable) throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be opened");
+  if (kind == FileKind::orthanc_packed)
+    throw Error(ErrorCode::dicom_syntax_unsupported,
+                file_name(path) +
+                    " is a compressed file of an Orthanc storage: export the study from Orthanc, or set " +
+                    "StorageCompression to false");
   DcmFileFormat file;
   const OFCondition loaded = guarded_load(file, path, DCM_PixelData);
   if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))
     throw Error(ErrorCode::input_unreadable,
                 file_name(path) + (kind == FileKind::unknown ? " is not a DICOM file" : " is damaged or cut short"));
-  if (is_picture_class(raw_text(*file.getDataset(), DCM_SOPClassUID))) return read_picture_header(file, path);
-  return read_header(file, path);
+  if (is_picture_class(raw_text(*file.getDataset(), DCM_SOPClassUID))) return {read_picture_header(file, path)};
+  return read_headers(file, path);
 }
 
 }  // namespace
@@ -96,9 +112,8 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     job.check();
     ++done;
     try {
-      if (std::optional<Header> header = read_file(path, given_by_name))
-        studies[header->series.study_uid][{header->series.series_uid, header->is_picture}].push_back(
-            std::move(*header));
+      for (Header& header : read_file(path, given_by_name))
+        studies[header.series.study_uid][{header.series.series_uid, header.is_picture}].push_back(std::move(header));
     } catch (const Error& error) {
       index.rejected.push_back({path, error.code(), error.what()});
     } catch (const std::exception&) {
@@ -112,7 +127,12 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     std::set<std::string> patients;
     for (auto& [key, headers] : series) {
       for (const Header& h : headers) patients.insert(h.series.patient_key);
-      study.series.push_back(key.second ? make_pictures(std::move(headers)) : make_series(std::move(headers)));
+      std::vector<Series> made;
+      if (key.second)
+        made.push_back(make_pictures(std::move(headers)));
+      else
+        made = split_series(std::move(headers));
+      for (Series& s : made) study.series.push_back(std::move(s));
     }
     study.patient_key = *patients.begin();
     if (patients.size() > 1)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcuid.h>
+#include <zlib.h>
 
 #include <cstdint>
 #include <fstream>
@@ -47,6 +48,27 @@ class MetaReader {
   std::size_t at_;
 };
 
+bool is_part_10(const std::string& bytes) {
+  return bytes.size() >= kPreamble + 4 && bytes.compare(kPreamble, 4, "DICM") == 0;
+}
+
+/// What the zlib data (RFC 1950) after 8 bytes start with; "" when there are none.
+std::string unpacked_start(std::string& bytes) {
+  constexpr std::size_t kSize = 8;
+  if (bytes.size() <= kSize + 2 || bytes[kSize] != 0x78) return {};
+  std::string start(kPreamble + 4, '\0');
+  z_stream stream{};
+  if (inflateInit(&stream) != Z_OK) return {};
+  stream.next_in = reinterpret_cast<Bytef*>(bytes.data()) + kSize;
+  stream.avail_in = static_cast<uInt>(bytes.size() - kSize);
+  stream.next_out = reinterpret_cast<Bytef*>(start.data());
+  stream.avail_out = static_cast<uInt>(start.size());
+  inflate(&stream, Z_SYNC_FLUSH);
+  start.resize(start.size() - stream.avail_out);
+  inflateEnd(&stream);
+  return start;
+}
+
 }  // namespace
 
 FileKind kind_of_file(const std::string& path) {
@@ -55,7 +77,7 @@ FileKind kind_of_file(const std::string& path) {
   if (!file) return FileKind::unreadable;
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(file.gcount()));
-  if (bytes.size() < kPreamble + 4 || bytes.compare(kPreamble, 4, "DICM") != 0) return FileKind::unknown;
+  if (!is_part_10(bytes)) return is_part_10(unpacked_start(bytes)) ? FileKind::orthanc_packed : FileKind::unknown;
   for (MetaReader meta(bytes); meta.next();)
     if (meta.element == 0x0002 && meta.value == UID_MediaStorageDirectoryStorage) return FileKind::dicomdir;
   return FileKind::dicom;

@@ -5,11 +5,15 @@
 #include <cmath>
 #include <filesystem>
 
+#include "functional_groups.h"
+#include "marks.h"
 #include "oncotome/core/digest.h"
 #include "values.h"
 
 namespace oncotome::dicom {
 namespace {
+
+constexpr std::int64_t kMaxPixelBytes = std::int64_t{4} << 30;
 
 [[noreturn]] void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
 
@@ -20,14 +24,11 @@ std::string needed_uid(DcmItem& item, const DcmTagKey& tag) {
 }
 
 void check_class(const std::string& uid) {
-  if (uid == UID_CTImageStorage || uid == UID_MRImageStorage || uid == UID_PositronEmissionTomographyImageStorage)
+  if (uid == UID_CTImageStorage || uid == UID_MRImageStorage || uid == UID_PositronEmissionTomographyImageStorage ||
+      is_multi_frame_class(uid))
     return;
   const char* known = dcmFindNameOfUID(uid.c_str());
   const std::string name = known ? known : "SOP class " + uid;
-  if (uid == UID_EnhancedCTImageStorage || uid == UID_EnhancedMRImageStorage || uid == UID_EnhancedPETImageStorage ||
-      uid == UID_LegacyConvertedEnhancedCTImageStorage || uid == UID_LegacyConvertedEnhancedMRImageStorage ||
-      uid == UID_LegacyConvertedEnhancedPETImageStorage)
-    throw Error(ErrorCode::input_unsupported, "multi-frame object (" + name + "): send it as single-frame images");
   throw Error(ErrorCode::input_unsupported, "not an image series of CT, MR or PET (" + name + ")");
 }
 
@@ -41,12 +42,15 @@ std::optional<std::array<double, N>> fixed_values(DcmItem& item, const DcmTagKey
   return result;
 }
 
-void read_pixels(DcmItem& item, Header& h) {
+std::int64_t pixel_bytes(const PixelModule& m) { return m.rows * m.columns * (m.format.bits_allocated / 8) * m.frames; }
+
+void read_pixels(DcmItem& item, Header& h, int frames) {
   h.pixels = read_pixel_module(item);
   h.rows = h.pixels.rows;
   h.columns = h.pixels.columns;
-  if (h.pixels.frames != 1) bad_value("NumberOfFrames is not 1 in a single-frame image");
+  if (frames == 0 && h.pixels.frames != 1) bad_value("NumberOfFrames is not 1 in a single-frame image");
   if (h.pixels.samples != 1 || h.pixels.photometric == "PALETTE COLOR") bad_value("a color image");
+  if (pixel_bytes(h.pixels) > kMaxPixelBytes) bad_value("the pixels of its frames are more than 4 GiB");
 }
 
 // The sign is often written wrongly: the value has 16 bits, whatever its VR.
@@ -64,7 +68,10 @@ void read_padding(DcmItem& item, Header& h) {
   h.padding = {std::min(a, b), std::max(a, b)};
 }
 
-void read_rescale(DcmItem& item, Header& h) {
+void read_rescale(FunctionalGroups& groups, Header& h) {
+  const int frame = h.instance.frame;
+  DcmItem& macro = groups.macro(frame, DCM_PixelValueTransformationSequence);
+  DcmItem& item = macro.card() > 0 ? macro : groups.holder(frame, DCM_RescaleSlope);  // as PET converters have it
   if (item.tagExistsWithValue(DCM_ModalityLUTSequence))
     throw Error(ErrorCode::input_unsupported, "values go through a ModalityLUTSequence, which is not supported");
   const bool ct = h.series.modality == "CT";
@@ -72,13 +79,16 @@ void read_rescale(DcmItem& item, Header& h) {
   h.slope = slope.value_or(1);
   h.intercept = intercept.value_or(0);
   if (h.slope == 0) bad_value("RescaleSlope is 0");
+  if (h.series.modality == "PT" && frame > 0 && !slope) bad_value("a PET frame has no RescaleSlope");
   if (h.slope < 0 && ct) bad_value("RescaleSlope of a CT is negative");
   if (h.slope < 0) h.doubts.emplace_back("RescaleSlope is negative");
   if (ct && !intercept) h.doubts.emplace_back("CT without RescaleIntercept: values may not be HU");
 
-  const std::string type = display_text(item, DCM_RescaleType);
+  std::string type = display_text(item, DCM_RescaleType);
+  if (ct && frame > 0 && type == "US") type.clear();  // What converters put where the images say nothing.
   if (h.series.modality == "PT") {
-    h.series.unit = display_text(item, DCM_Units);
+    h.series.unit = display_text(groups.holder(frame, DCM_Units), DCM_Units);
+    if (h.series.unit.empty() && frame > 0 && type != "US") h.series.unit = type;
     if (h.series.unit.empty()) h.doubts.emplace_back("PET without Units");
   } else if (ct) {
     if (intercept) h.series.unit = type.empty() ? "HU" : type;
@@ -88,12 +98,16 @@ void read_rescale(DcmItem& item, Header& h) {
   }
 }
 
-void read_place(DcmItem& item, Header& h) {
-  h.position = fixed_values<3>(item, DCM_ImagePositionPatient);
-  h.pixel_spacing = fixed_values<2>(item, DCM_PixelSpacing);
+void read_place(FunctionalGroups& groups, Header& h) {
+  const int frame = h.instance.frame;
+  DcmItem& measures = groups.macro(frame, DCM_PixelMeasuresSequence);
+  h.thickness = number_if_good(measures, DCM_SliceThickness);
+  h.spacing_between_slices = number_if_good(measures, DCM_SpacingBetweenSlices);
+  h.position = fixed_values<3>(groups.macro(frame, DCM_PlanePositionSequence), DCM_ImagePositionPatient);
+  h.pixel_spacing = fixed_values<2>(measures, DCM_PixelSpacing);
   if (h.pixel_spacing && ((*h.pixel_spacing)[0] <= 0 || (*h.pixel_spacing)[1] <= 0))
     bad_value("PixelSpacing is not above 0");
-  const auto cosines = fixed_values<6>(item, DCM_ImageOrientationPatient);
+  const auto cosines = fixed_values<6>(groups.macro(frame, DCM_PlaneOrientationSequence), DCM_ImageOrientationPatient);
   if (!cosines) return;
   const auto& v = *cosines;
   const Vec3 row{v[0], v[1], v[2]}, column{v[3], v[4], v[5]};
@@ -104,12 +118,20 @@ void read_place(DcmItem& item, Header& h) {
   h.orientation = {row, column};
 }
 
+void read_concatenation(DcmItem& item, Header& h) {
+  h.concatenation_uid = raw_text(item, DCM_ConcatenationUID);
+  if (h.concatenation_uid.empty()) return;
+  h.concatenation_part = static_cast<int>(std::clamp(number(item, DCM_InConcatenationNumber).value_or(1), 1., 65535.));
+  h.concatenation_parts =
+      static_cast<int>(std::clamp(number(item, DCM_InConcatenationTotalNumber).value_or(0), 0., 65535.));
+}
+
 void check_file_size(const Header& h, E_TransferSyntax syntax) {
   if (DcmXfer(syntax).isEncapsulated() || h.transfer_syntax_uid == UID_DeflatedExplicitVRLittleEndianTransferSyntax)
     return;
   std::error_code error;
   const auto bytes = std::filesystem::file_size(h.instance.path, error);
-  if (!error && bytes < static_cast<std::uintmax_t>(h.rows * h.columns * (h.pixels.format.bits_allocated / 8)))
+  if (!error && bytes < static_cast<std::uintmax_t>(pixel_bytes(h.pixels)))
     throw Error(ErrorCode::input_unreadable, file_name(h.instance.path) + " is cut short: it does not hold its pixels");
 }
 
@@ -119,11 +141,48 @@ void read_description(DcmItem& item, Series& s) {
   s.protocol_name = display_text(item, DCM_ProtocolName);
   s.body_part = display_text(item, DCM_BodyPartExamined);
   s.image_type = display_text(item, DCM_ImageType);
-  s.scanning_sequence = display_text(item, DCM_ScanningSequence);
-  s.repetition_time_ms = number_if_good(item, DCM_RepetitionTime);
-  s.echo_time_ms = number_if_good(item, DCM_EchoTime);
-  s.inversion_time_ms = number_if_good(item, DCM_InversionTime);
-  s.contrast = !raw_text(item, DCM_ContrastBolusAgent).empty();
+}
+
+/// From a macro of the frame, or under the tag of a single image.
+std::optional<double> either(FunctionalGroups& groups, int frame, const DcmTagKey& macro, const DcmTagKey& frame_tag,
+                             const DcmTagKey& tag) {
+  if (frame > 0)
+    if (const auto value = number_if_good(groups.macro(frame, macro), frame_tag)) return value;
+  return number_if_good(groups.holder(frame, tag), tag);
+}
+
+bool has_contrast(FunctionalGroups& groups, int frame) {
+  DcmItem& usage = groups.macro(frame, DCM_ContrastBolusUsageSequence);
+  if (frame > 0 && raw_text(usage, DCM_ContrastBolusAgentAdministered) == "NO") return false;
+  return !raw_text(groups.holder(frame, DCM_ContrastBolusAgent), DCM_ContrastBolusAgent).empty() ||
+         (frame > 0 &&
+          groups.holder(frame, DCM_ContrastBolusAgentSequence).tagExistsWithValue(DCM_ContrastBolusAgentSequence));
+}
+
+void read_technique(FunctionalGroups& groups, Header& h) {
+  const int frame = h.instance.frame;
+  Series& s = h.series;
+  s.scanning_sequence = display_text(groups.holder(frame, DCM_ScanningSequence), DCM_ScanningSequence);
+  s.repetition_time_ms =
+      either(groups, frame, DCM_MRTimingAndRelatedParametersSequence, DCM_RepetitionTime, DCM_RepetitionTime);
+  s.echo_time_ms = either(groups, frame, DCM_MREchoSequence, DCM_EffectiveEchoTime, DCM_EchoTime);
+  s.inversion_time_ms = either(groups, frame, DCM_MRModifierSequence, DCM_InversionTimes, DCM_InversionTime);
+  s.contrast = has_contrast(groups, frame);
+  h.marks = read_marks(groups, frame);
+  s.image_type = h.marks[kImageType];
+  const std::vector<std::string> type = split_values(s.image_type);
+  h.localizer = type.size() >= 3 && type[2] == "LOCALIZER";
+}
+
+/// What one image says, after what all images of its file say.
+void read_image(FunctionalGroups& groups, Header& h) {
+  read_technique(groups, h);
+  try {
+    read_rescale(groups, h);
+    read_place(groups, h);
+  } catch (const Error& error) {
+    if (!h.fault) h.fault = Fault{error.code(), error.what()};
+  }
 }
 
 std::string patient_key(DcmItem& item) {
@@ -162,31 +221,40 @@ Header read_identity(DcmFileFormat& file, const std::string& path) {
   return h;
 }
 
-Header read_header(DcmFileFormat& file, const std::string& path) {
+std::vector<Header> read_headers(DcmFileFormat& file, const std::string& path) {
   DcmDataset& item = *file.getDataset();
   check_class(needed_uid(item, DCM_SOPClassUID));
   Header h = read_identity(file, path);
-
-  const std::vector<std::string> type = split_values(h.series.image_type);
-  h.localizer = type.size() >= 3 && type[2] == "LOCALIZER";
-  h.thickness = number_if_good(item, DCM_SliceThickness);
-  h.spacing_between_slices = number_if_good(item, DCM_SpacingBetweenSlices);
-  h.instance_number = number_if_good(item, DCM_InstanceNumber);
-  h.images_in_acquisition = number_if_good(item, DCM_ImagesInAcquisition);
+  std::vector<Header> headers;
   try {
-    h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
-    if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))
-      bad_value("FrameOfReferenceUID is no UID");
-    read_pixels(item, h);
-    read_rescale(item, h);
-    read_padding(item, h);
-    read_place(item, h);
-    check_syntax(h);
-    check_file_size(h, item.getOriginalXfer());
+    FunctionalGroups groups(item);
+    if (groups.frames() == 0) {
+      h.instance_number = number_if_good(item, DCM_InstanceNumber);
+      h.images_in_acquisition = number_if_good(item, DCM_ImagesInAcquisition);
+    }
+    try {
+      h.series.frame_of_reference_uid = raw_text(item, DCM_FrameOfReferenceUID);
+      if (!h.series.frame_of_reference_uid.empty() && !is_uid(h.series.frame_of_reference_uid))
+        bad_value("FrameOfReferenceUID is no UID");
+      read_concatenation(item, h);
+      read_pixels(item, h, groups.frames());
+      read_padding(item, h);
+      check_syntax(h);
+      check_file_size(h, item.getOriginalXfer());
+    } catch (const Error& error) {
+      h.fault = Fault{error.code(), error.what()};
+    }
+    for (int frame = std::min(1, groups.frames()); frame <= groups.frames(); ++frame) {
+      headers.push_back(h);
+      headers.back().instance.frame = frame;
+      read_image(groups, headers.back());
+    }
   } catch (const Error& error) {
+    h.instance.frame = 1;
     h.fault = Fault{error.code(), error.what()};
+    headers = {h};
   }
-  return h;
+  return headers;
 }
 
 }  // namespace oncotome::dicom

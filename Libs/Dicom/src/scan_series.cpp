@@ -3,38 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "geometry.h"
-#include "oncotome/core/digest.h"
 #include "values.h"
 
 namespace oncotome::dicom {
 namespace {
 
 using Doubts = std::vector<std::string>;
-
-/// Keeps one of several equal files; throws Error{dicom_bad_value} when they are not equal.
-void drop_copies(std::vector<Header>& headers, Doubts& doubts) {
-  std::map<std::string, std::string> path_of;
-  const auto is_copy = [&](const Header& h) {
-    const auto [known, is_new] = path_of.emplace(h.instance.sop_instance_uid, h.instance.path);
-    if (!is_new && sha256_hex_of_file(known->second) != sha256_hex_of_file(h.instance.path))
-      throw Error(ErrorCode::dicom_bad_value,
-                  "two different files carry the SOPInstanceUID " + h.instance.sop_instance_uid);
-    return !is_new;
-  };
-  std::vector<bool> copies;
-  copies.reserve(headers.size());
-  for (const Header& h : headers) copies.push_back(is_copy(h));
-  std::vector<Header> kept;
-  for (std::size_t i = 0; i < headers.size(); ++i)
-    if (!copies[i]) kept.push_back(std::move(headers[i]));
-  if (kept.size() < headers.size())
-    doubts.push_back(std::to_string(headers.size() - kept.size()) + " copies of files were left out");
-  headers = std::move(kept);
-}
 
 void drop_localizers(std::vector<Header>& headers, Doubts& doubts) {
   std::vector<Header> rest;
@@ -104,7 +81,6 @@ Series make_series(std::vector<Header> headers) {
   series.contrast = std::any_of(headers.begin(), headers.end(), [](const Header& h) { return h.series.contrast; });
   Doubts doubts;
   try {
-    drop_copies(headers, doubts);
     drop_localizers(headers, doubts);
     check_images(headers);
     const Stack stack = stack_slices(headers);

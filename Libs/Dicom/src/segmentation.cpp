@@ -13,7 +13,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
+#include <set>
 
 #include "geometry.h"
 #include "mask_file.h"
@@ -23,6 +25,7 @@
 #include "quiet_dcmtk.h"
 #include "result_header.h"
 #include "segmentation_plan.h"
+#include "source_planes.h"
 #include "values.h"
 
 namespace oncotome::dicom {
@@ -30,17 +33,6 @@ namespace {
 
 CodeSequenceMacro code_of(const Code& code) {
   return CodeSequenceMacro(text(own_text(code.value)), text(own_text(code.scheme, 16)), text(own_text(code.meaning)));
-}
-
-// As the source has them, since viewers compare planes with a tight tolerance; a text too long for DS is shortened.
-std::vector<std::string> ds_values(DcmItem& item, const DcmTagKey& tag, std::size_t count) {
-  const std::vector<double> values = numbers(item, tag);
-  std::vector<std::string> texts = split_values(raw_text(item, tag));
-  if (values.size() != count || texts.size() != count)
-    throw Error(ErrorCode::dicom_bad_value, "a source image does not give its position, orientation or pixel spacing");
-  for (std::size_t i = 0; i < count; ++i)
-    if (texts[i].size() > 16) texts[i] = decimal_string(values[i]);
-  return texts;
 }
 
 bool same_planes(const Series& a, const Series& b) {
@@ -108,28 +100,28 @@ void add_segment(DcmSegmentation& seg, const ResultContext& context, const Plann
   if (planned.lesion) receipt.segment_of_lesion[planned.lesion->id] = number;
 }
 
-void add_shared_groups(DcmSegmentation& seg, DcmItem& first, const Series& grid) {
-  const std::vector<std::string> spacing = ds_values(first, DCM_PixelSpacing, 2);
+void add_shared_groups(DcmSegmentation& seg, SourcePlanes& planes, const Series& grid) {
+  const std::vector<std::string> spacing = planes.pixel_spacing(0);
   const std::string step = decimal_string(grid.geometry.spacing_mm[2]);
   FGPixelMeasures measures;
   require(measures.setPixelSpacing(text(spacing[0] + "\\" + spacing[1])), "the pixel spacing");
   require(measures.setSliceThickness(text(step)), "the slice thickness");
   if (is_even(grid)) require(measures.setSpacingBetweenSlices(text(step)), "the slice spacing");
   require(seg.addForAllFrames(measures), "the pixel measures");
-  const std::vector<std::string> o = ds_values(first, DCM_ImageOrientationPatient, 6);
+  const std::vector<std::string> o = planes.orientation(0);
   const std::unique_ptr<FGPlaneOrientationPatient> orientation(
       FGPlaneOrientationPatient::createMinimal(text(o[0]), text(o[1]), text(o[2]), text(o[3]), text(o[4]), text(o[5])));
   require(orientation ? seg.addForAllFrames(*orientation) : EC_IllegalParameter, "the plane orientation");
 }
 
 void add_frames(DcmSegmentation& seg, const SegmentationPlan& plan, const std::vector<const Series*>& sources,
-                const std::vector<std::unique_ptr<DcmFileFormat>>& planes, std::vector<Uint8>& blank) {
+                SourcePlanes& planes, std::vector<Uint8>& blank) {
   const CodeSequenceMacro derivation("113076", "DCM", "Segmentation");
   const CodeSequenceMacro purpose("121322", "DCM", "Source image for image processing operation");
   for (const PlannedFrame& frame : plan.frames) {
     const auto k = static_cast<std::size_t>(frame.plane);
     const auto number = static_cast<Uint16>(frame.segment + 1);
-    const std::vector<std::string> p = ds_values(*planes[k]->getDataset(), DCM_ImagePositionPatient, 3);
+    const std::vector<std::string> p = planes.position(k);
     const std::unique_ptr<FGPlanePosPatient> position(
         FGPlanePosPatient::createMinimal(text(p[0]), text(p[1]), text(p[2])));
     FGFrameContent content;
@@ -139,9 +131,12 @@ void add_frames(DcmSegmentation& seg, const SegmentationPlan& plan, const std::v
     require(identification.setReferencedSegmentNumber(number), "a segment number");
     OFVector<ImageSOPInstanceReferenceMacro> images;
     for (const Series* series : sources) {
+      const Instance& instance = series->instances[k];
       ImageSOPInstanceReferenceMacro image;
-      require(image.setReferencedSOPClassUID(text(series->instances[k].sop_class_uid)), "a source image");
-      require(image.setReferencedSOPInstanceUID(text(series->instances[k].sop_instance_uid)), "a source image");
+      require(image.setReferencedSOPClassUID(text(instance.sop_class_uid)), "a source image");
+      require(image.setReferencedSOPInstanceUID(text(instance.sop_instance_uid)), "a source image");
+      if (instance.frame > 0)
+        require(image.addReferencedFrameNumber(static_cast<Uint16>(instance.frame)), "a source frame");
       images.push_back(image);
     }
     const std::unique_ptr<FGDerivationImage> source(
@@ -154,18 +149,22 @@ void add_frames(DcmSegmentation& seg, const SegmentationPlan& plan, const std::v
   }
 }
 
-// ReferencedSeriesSequence, PS3.3 section C.12.2: exactly the instances that the frames refer to.
+// ReferencedSeriesSequence, PS3.3 section C.12.2: exactly the instances that the frames refer to, each once.
 void put_references(DcmItem& dataset, const SegmentationPlan& plan, const std::vector<const Series*>& sources) {
   dataset.findAndDeleteElement(DCM_ReferencedSeriesSequence);
+  std::map<std::string, DcmItem*> items;
+  std::set<std::string> put;
   for (const Series* series : sources) {
-    DcmItem* item = nullptr;
-    require(dataset.findOrCreateSequenceItem(DCM_ReferencedSeriesSequence, item, -2), "a referenced series");
-    require(item->putAndInsertString(DCM_SeriesInstanceUID, series->series_uid.c_str()), "a referenced series");
+    DcmItem*& item = items[series->series_uid];
+    if (!item) {
+      require(dataset.findOrCreateSequenceItem(DCM_ReferencedSeriesSequence, item, -2), "a referenced series");
+      require(item->putAndInsertString(DCM_SeriesInstanceUID, series->series_uid.c_str()), "a referenced series");
+    }
     for (std::size_t k = 0; k < plan.rank_of_plane.size(); ++k) {
-      if (plan.rank_of_plane[k] == 0) continue;
+      const Instance& instance = series->instances[k];
+      if (plan.rank_of_plane[k] == 0 || !put.insert(instance.sop_instance_uid).second) continue;
       DcmItem* image = nullptr;
       require(item->findOrCreateSequenceItem(DCM_ReferencedInstanceSequence, image, -2), "a referenced image");
-      const Instance& instance = series->instances[k];
       require(image->putAndInsertString(DCM_ReferencedSOPClassUID, instance.sop_class_uid.c_str()), "an image");
       require(image->putAndInsertString(DCM_ReferencedSOPInstanceUID, instance.sop_instance_uid.c_str()), "an image");
     }
@@ -209,9 +208,8 @@ void put_pixels(DcmItem& dataset, const std::vector<std::uint8_t>& bits) {
 void fill_header(DcmDataset& dataset, const ResultContext& context, const SegmentationPlan& plan,
                  const ResultObject& object, SegmentationReceipt& receipt) {
   const Series& grid = *context.sources.front();
-  std::vector<std::unique_ptr<DcmFileFormat>> planes;
-  for (const Instance& instance : grid.instances) planes.push_back(read_attributes(instance.path));
-  DcmItem& first = *planes.front()->getDataset();
+  SourcePlanes planes(grid);
+  DcmItem& first = planes.dataset(0);
   const std::string organization = make_uid(object.sop_instance_uid + "/dimensions");
   const IODGeneralEquipmentModule::EquipmentInfo equipment("Oncotome", "Oncotome", "0", "0");
   const ContentIdentificationMacro content("1", "SEGMENTATION", text(own_text(context.task)), "Oncotome^AI");
@@ -233,7 +231,7 @@ void fill_header(DcmDataset& dataset, const ResultContext& context, const Segmen
       dimensions.addDimensionIndex(DCM_ImagePositionPatient, text(organization), DCM_PlanePositionSequence, "Position"),
       "a dimension");
   for (const PlannedSegment& planned : plan.segments) add_segment(*seg, context, planned, receipt);
-  add_shared_groups(*seg, first, grid);
+  add_shared_groups(*seg, planes, grid);
   const std::vector<const Series*> sources = sources_on_grid(context);
   std::vector<Uint8> blank(std::size_t{rows} * columns, 0);
   add_frames(*seg, plan, sources, planes, blank);
@@ -246,7 +244,7 @@ void fill_header(DcmDataset& dataset, const ResultContext& context, const Segmen
       "the overlap");
   put_references(dataset, plan, sources);
   put_locations_preserved(dataset, sources.size());
-  for (std::size_t k = 0; k < planes.size(); ++k) put_lossy(dataset, *planes[k], grid.instances[k].path);
+  for (std::size_t k = 0; k < planes.size(); ++k) put_lossy(dataset, planes.file(k), grid.instances[k].path);
   for (std::size_t s = 1; s < sources.size(); ++s) {
     const std::string& source = sources[s]->instances.front().path;
     put_lossy(dataset, *read_attributes(source), source);

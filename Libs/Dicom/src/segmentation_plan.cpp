@@ -80,7 +80,10 @@ std::string frame_of_reference_of(const Series& series) {
 std::string seed_of(const ResultContext& context) {
   std::string seed = "oncotome SEG\n";
   for (const Series* series : context.sources)
-    for (const Instance& instance : series->instances) seed += instance.sop_instance_uid + "\n";
+    for (const Instance& instance : series->instances) {
+      seed += instance.sop_instance_uid + "\n";
+      if (instance.frame > 0) seed += std::to_string(instance.frame) + "\n";
+    }
   const Provenance& p = context.provenance;
   for (const std::string& part : {p.product, p.version, p.model_name, p.model_version, p.model_sha256, p.parameters})
     seed += part + "\n";

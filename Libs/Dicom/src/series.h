@@ -7,7 +7,10 @@
 
 namespace oncotome::dicom {
 
-/// Makes one series of the images that share its UID; at least one header. What is wrong ends up in Series::fault.
+/// The volumes that the images of one SeriesInstanceUID make; at least one header.
+std::vector<Series> split_series(std::vector<Header> headers);
+
+/// Makes one volume of images; at least one header. What is wrong ends up in Series::fault.
 Series make_series(std::vector<Header> headers);
 
 }  // namespace oncotome::dicom

@@ -9,6 +9,7 @@
 #include "oncotome/dicom/segmentation.h"
 #include "quiet_dcmtk.h"
 #include "result_header.h"
+#include "source_planes.h"
 
 namespace oncotome::dicom {
 namespace {
@@ -66,6 +67,29 @@ ImageLibrary::ConceptNameList common_descriptors() {
   return list;
 }
 
+// What the descriptors are taken from; a multi-frame image has them in its groups.
+void put_plane(DcmItem& image, SourcePlanes& planes) {
+  const auto joined = [](const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& t : texts) all += (all.empty() ? "" : "\\") + t;
+    return all;
+  };
+  require(image.putAndInsertString(DCM_PixelSpacing, joined(planes.pixel_spacing(0)).c_str()), "the pixel spacing");
+  require(image.putAndInsertString(DCM_ImageOrientationPatient, joined(planes.orientation(0)).c_str()),
+          "the orientation");
+}
+
+void add_image(ImageLibrary& library, DcmItem& image, const std::vector<int>& frames, int frames_of_image) {
+  const auto mode = frames.empty() ? ImageLibrary::withSelectedDescriptors : ImageLibrary::withoutDescriptors;
+  require(library.addImageEntry(image, mode, positions(), OFFalse), "an image");
+  if (static_cast<int>(frames.size()) == frames_of_image) return;
+  library.gotoLast();
+  while (library.getCurrentContentItem().getValueType() != DSRTypes::VT_Image)
+    if (library.gotoParent() == 0) require(EC_IllegalParameter, "an image's frames");
+  DSRImageFrameList& list = library.getCurrentContentItem().getImageReferencePtr()->getFrameList();
+  for (const int frame : frames) list.addItem(frame);
+}
+
 // One group per source series. Its descriptors are put here by hand: moveCommonImageDescriptorsToImageGroups of DCMTK
 // 3.6.7 lifts a position that only the first images of several groups share.
 void add_images(TID1500_MeasurementReport& report, DSRSOPInstanceReferenceList& evidence,
@@ -74,16 +98,17 @@ void add_images(TID1500_MeasurementReport& report, DSRSOPInstanceReferenceList& 
   require(library.createNewImageLibrary(), "the image library");
   for (const Series* series : context.sources) {
     require(library.addImageGroup(), "an image group");
-    for (const Instance& instance : series->instances) {
-      const auto file = read_attributes(instance.path);
-      DcmItem& image = *file->getDataset();
-      if (&instance == &series->instances.front())
-        require(library.addImageGroupDescriptors(image, ImageLibrary::withSelectedDescriptors, common_descriptors(),
-                                                 OFFalse),
-                "an image group");
-      require(library.addImageEntry(image, ImageLibrary::withSelectedDescriptors, positions(), OFFalse), "an image");
-      require(evidence.addItem(text(series->study_uid), text(series->series_uid), text(instance.sop_class_uid),
-                               text(instance.sop_instance_uid)),
+    SourcePlanes planes(*series);
+    DcmDataset group(static_cast<DcmDataset&>(planes.dataset(0)));
+    put_plane(group, planes);
+    require(
+        library.addImageGroupDescriptors(group, ImageLibrary::withSelectedDescriptors, common_descriptors(), OFFalse),
+        "an image group");
+    for (const auto& [instance, frames, first] : referenced_instances(*series)) {
+      DcmItem& image = planes.dataset(first);
+      add_image(library, image, frames, planes.frames(first));
+      require(evidence.addItem(text(series->study_uid), text(series->series_uid), text(instance->sop_class_uid),
+                               text(instance->sop_instance_uid)),
               "the evidence");
     }
   }

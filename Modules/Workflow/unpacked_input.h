@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "oncotome/core/job.h"
+
+namespace oncotome::workflow {
+
+/// Input paths, each .zip archive replaced by a folder with its files, which is private (mode 0700, under $TMPDIR) and
+/// goes with this object. No name of an archive becomes a path.
+class UnpackedInput {
+ public:
+  /// Throws Error{input_unreadable, input_unsupported, output_unwritable, cancelled}; encrypted archives, and those
+  /// that unpack to more than 100,000 files, 8 GiB or 100 times a file's packed size, are input_unsupported.
+  UnpackedInput(std::vector<std::string> paths, const Job& job);
+  ~UnpackedInput();
+  UnpackedInput(const UnpackedInput&) = delete;
+  UnpackedInput& operator=(const UnpackedInput&) = delete;
+
+  const std::vector<std::string>& paths() const { return paths_; }
+
+ private:
+  void remove_folders();
+
+  std::vector<std::string> paths_, folders_;
+};
+
+}  // namespace oncotome::workflow
