@@ -14,7 +14,7 @@ TABLE = {
     "Libs/Core": ([], []),
     "Libs/Engine": (["core"], ["nlohmann"]),
     "Libs/Torch": (["core", "engine"], ["torch", "ATen", "c10", "nlohmann"]),
-    "Libs/Dicom": (["core"], ["dcmtk"]),
+    "Libs/Dicom": (["core"], ["dcmtk", "zlib"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
     "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib"]),

@@ -18,8 +18,8 @@ inline const DcmTagKey kAfterPixelData{0x7fe0, 0x0011};
 /// for sequences nested more than kMaxNesting deep or longer than what holds them.
 void check_nesting(const std::string& path);
 
-/// Inflates the file where it is deflated, checks the nesting, then loads the top-level elements before `stop`, which is
-/// at most kAfterPixelData. Throws Error{input_unreadable}.
+/// Inflates the file where it is deflated, checks the nesting, then loads the top-level elements before `stop`, which
+/// is at most kAfterPixelData. Throws Error{input_unreadable}.
 OFCondition guarded_load(DcmFileFormat& file, const std::string& path, const DcmTagKey& stop);
 
 }  // namespace oncotome::dicom
