@@ -52,6 +52,7 @@ DcmItem& FunctionalGroups::macro(int frame, const DcmTagKey& sequence) {
 }
 
 DcmItem& FunctionalGroups::holder(int frame, const DcmTagKey& tag) {
+  if (frames_.empty()) return dataset_;
   for (const DcmTagKey& sequence :
        {DCM_UnassignedPerFrameConvertedAttributesSequence, DCM_UnassignedSharedConvertedAttributesSequence})
     if (DcmItem& item = macro(frame, sequence); item.tagExistsWithValue(tag)) return item;

@@ -304,9 +304,10 @@ std::vector<char> inflated(const std::string& path, const Deflated& deflated) {
 void check_nesting(const std::string& path) { Walk(path).run(); }
 
 OFCondition guarded_load(DcmFileFormat& file, const std::string& path, const DcmTagKey& stop) {
-  const std::optional<Deflated> deflated = Walk(path).find_deflated();
+  Walk walk(path);
+  const std::optional<Deflated> deflated = walk.find_deflated();
   if (!deflated) {
-    check_nesting(path);
+    walk.run();
     return file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, stop);
   }
   const std::vector<char> whole = inflated(path, *deflated);
