@@ -122,6 +122,8 @@ Volume<float> read_volume_file(const std::string& path) {
       if (io->GetDimensions(a) > 1)
         throw Error(ErrorCode::input_unsupported, "it has more than three dimensions; give one volume");
     reader->Update();
+  } catch (const itk::MemoryAllocationError&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for its voxels");
   } catch (const itk::ExceptionObject&) {
     throw Error(ErrorCode::input_unreadable, "it cannot be read: it is damaged or not what its ending says");
   }
