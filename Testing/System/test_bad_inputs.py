@@ -573,6 +573,136 @@ def a_volume_of_vectors(folder):
     return convert(folder / "Zebrafish.nrrd")
 
 
+# -- archives, indexes and masks ------------------------------------------------------------------------------------------
+
+def zipped(folder, change=lambda data: data, fill=None):
+    """A zip of a good series, its bytes changed; fill: writes the members instead."""
+    path = folder / "Zebrafish.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        if fill is None:
+            for file in sorted(series(folder).iterdir()):
+                archive.write(file, file.name)
+        else:
+            fill(archive)
+    path.write_bytes(change(path.read_bytes()))
+    return convert(path)
+
+
+@case(11, "input.unreadable")
+def a_zip_cut_off(folder):
+    return zipped(folder, lambda data: data[:-300])
+
+
+@case(14, "input.unsupported")
+def a_zip_that_is_encrypted(folder):
+    def mark(data):
+        data = bytearray(data)
+        for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            at = data.find(signature)
+            while at >= 0:
+                data[at + offset] |= 1
+                at = data.find(signature, at + 4)
+        return bytes(data)
+    return zipped(folder, mark)
+
+
+@case(11, "input.unreadable")
+def a_zip_that_is_a_bomb(folder):
+    def fill(archive):
+        with archive.open("Zebrafish.dcm", "w", force_zip64=True) as member:
+            for _ in range(512):
+                member.write(bytes(1 << 20))
+    return zipped(folder, fill=fill)
+
+
+@case(11, "input.unreadable")
+def an_index_that_leaves_its_folder(folder):
+    d = Dataset()
+    d.file_meta = FileMetaDataset()
+    d.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    d.file_meta.MediaStorageSOPClassUID, d.file_meta.MediaStorageSOPInstanceUID = "1.2.840.10008.1.3.10", "2.25.78"
+    d.FileSetID = "ZQ4711SECRET"
+    record = Dataset()
+    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", ["..", "..", "etc", "passwd"]
+    d.DirectoryRecordSequence = Sequence([record])
+    d.is_little_endian, d.is_implicit_VR = True, False
+    (folder / "Zebrafish").mkdir()
+    (folder / "Zebrafish" / "DICOMDIR").write_bytes(bytes_of(d))
+    return convert(folder / "Zebrafish" / "DICOMDIR")
+
+
+def mask_file(folder, name, origin=0.0):
+    image = sitk.GetImageFromArray(np.pad(np.ones((4, 4, 4), np.uint8), 3))
+    image.SetOrigin([origin] * 3)
+    sitk.WriteImage(image, str(folder / name))
+    return folder / name
+
+
+@case(10, "input.not_found")
+def a_truth_that_is_not_there(folder):
+    return ("oncotome", "evaluate", mask_file(folder, "a.nrrd"), folder / "Zebrafish.nrrd")
+
+
+@case(40, "grid.mismatch")
+def a_truth_of_another_place(folder):
+    return ("oncotome", "evaluate", mask_file(folder, "a.nrrd"), mask_file(folder, "Zebrafish.nrrd", 500.0))
+
+
+@case(14, "input.unsupported")
+def a_truth_that_is_an_image(folder):
+    return ("oncotome", "evaluate", mask_file(folder, "a.nrrd"), one(series(folder)))
+
+
+def segmentation(folder, change):
+    """A SEG of two frames, made by hand, and then spoiled."""
+    d = slice_of(0)
+    d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
+    d.Modality, d.SegmentationType, d.NumberOfFrames = "SEG", "BINARY", 2
+    d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 1, 1, 0, 0
+    segment = Dataset()
+    segment.SegmentNumber, segment.SegmentLabel = 1, "Tumor"
+    d.SegmentSequence = Sequence([segment])
+    shared, measures, orientation = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [1, 1], 2
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([orientation])
+    d.SharedFunctionalGroupsSequence = Sequence([shared])
+    frames = []
+    for k in range(2):
+        frame, position, which = Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient, which.ReferencedSegmentNumber = [0, 0, 2 * k], 1
+        frame.PlanePositionSequence, frame.SegmentIdentificationSequence = Sequence([position]), Sequence([which])
+        frames.append(frame)
+    d.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    d.PixelData = bytes([255]) * (ROWS * COLUMNS * 2 // 8)
+    d["PixelData"].VR = "OB"
+    change(d)
+    (folder / "Zebrafish.dcm").write_bytes(bytes_of(d))
+    return convert(folder / "Zebrafish.dcm")
+
+
+@case(28, "dicom.bad_value")
+def a_segmentation_that_is_too_short(folder):
+    return segmentation(folder, lambda d: setattr(d, "PixelData", bytes(30)))
+
+
+@case(28, "dicom.bad_value")
+def a_segmentation_with_a_frame_of_no_segment(folder):
+    return segmentation(folder, lambda d: setattr(
+        d.PerFrameFunctionalGroupsSequence[1].SegmentIdentificationSequence[0], "ReferencedSegmentNumber", 7))
+
+
+@case(28, "dicom.bad_value")
+def a_segmentation_with_two_billion_frames(folder):
+    return segmentation(folder, lambda d: setattr(d, "NumberOfFrames", 2147483647))
+
+
+@case(23, "dicom.duplicate_position")
+def a_segmentation_with_one_plane_twice(folder):
+    return segmentation(folder, lambda d: setattr(
+        d.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0], "ImagePositionPatient", [0, 0, 0]))
+
+
 # -- models --------------------------------------------------------------------------------------------------------------
 
 def model(folder, text=None, change=None, weights=None):
