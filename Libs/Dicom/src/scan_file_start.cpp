@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 
 #include "file_start.h"
@@ -72,6 +73,8 @@ std::string unpacked_start(std::string& bytes) {
 }  // namespace
 
 FileKind kind_of_file(const std::string& path) {
+  // A pipe would never end.
+  if (std::error_code error; !std::filesystem::is_regular_file(path, error)) return FileKind::unreadable;
   std::ifstream file(path, std::ios::binary);
   std::string bytes(kStart, '\0');
   if (!file) return FileKind::unreadable;
