@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     DcmFileFormat file;
     if (guarded_load(file, path, kAfterPixelData).bad()) return 0;
-    PixelSource source(file, path);
+    PixelSource source(file, "the file");
     const PixelModule& module = source.module();
     if (module.rows * module.columns > kMostPixels) return 0;
     for (std::int64_t i = 0; i < std::min(module.frames, kMostFrames); ++i)

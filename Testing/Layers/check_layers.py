@@ -14,13 +14,13 @@ TABLE = {
     "Libs/Core": ([], []),
     "Libs/Engine": (["core"], ["nlohmann"]),
     "Libs/Torch": (["core", "engine"], ["torch", "ATen", "c10", "nlohmann"]),
-    "Libs/Dicom": (["core"], ["dcmtk", "zlib"]),
+    "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
     "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib"]),
     "Modules/Apps": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
-THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "sqlite3", "openssl"]
+THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "openjpeg", "sqlite3", "openssl"]
 # System calls stay in folders of that name.
 POSIX = re.compile(r"^(unistd|fcntl|dlfcn|sched|signal|spawn|malloc|poll|pthread|sys/.*)\.h$")
 # Tests may also use what they compare with.

@@ -43,7 +43,7 @@ std::vector<std::string> files_of_dicomdir(const std::string& path, std::vector<
   DcmSequenceOfItems* records = nullptr;
   if (guarded_load(file, path, kAfterPixelData).bad() ||
       file.getDataset()->findAndGetSequence(DCM_DirectoryRecordSequence, records).bad() || !records)
-    throw Error(ErrorCode::input_unreadable, file_name(path) + " is a DICOMDIR without records");
+    throw Error(ErrorCode::input_unreadable, "the file is a DICOMDIR without records");
   std::vector<std::string> files;
   std::set<std::vector<std::string>> seen;
   for (DcmObject* item = records->nextInContainer(nullptr); item; item = records->nextInContainer(item)) {

@@ -94,8 +94,8 @@ struct Level {
 
 class Walk {
  public:
-  explicit Walk(const std::string& path) : path_(path), bytes_(path) {}
-  Walk(const std::string& path, const std::vector<char>& memory) : path_(path), bytes_(memory) {}
+  explicit Walk(const std::string& path) : bytes_(path) {}
+  explicit Walk(const std::vector<char>& memory) : bytes_(memory) {}
 
   /// Where the deflated data set of the file starts; nothing when it is not deflated.
   std::optional<Deflated> find_deflated() {
@@ -116,8 +116,7 @@ class Walk {
   void start() { at_ = bytes_.size() >= 132 && std::memcmp(bytes_.at(128), "DICM", 4) == 0 ? 132 : 0; }
 
   [[noreturn]] void damaged() const {
-    throw Error(ErrorCode::input_unreadable,
-                file_name(path_) + " is damaged: the lengths of its elements contradict each other");
+    throw Error(ErrorCode::input_unreadable, "the file is damaged: the lengths of its elements contradict each other");
   }
 
   // As DcmItem::checkTransferSyntax of DCMTK does it.
@@ -268,7 +267,7 @@ class Walk {
   void open(const Level& level) {
     levels_.push_back(level);
     if (levels_.size() > 2 * kMaxNesting + 1)
-      throw Error(ErrorCode::input_unreadable, file_name(path_) + " has sequences nested more than " +
+      throw Error(ErrorCode::input_unreadable, "the file has sequences nested more than " +
                                                    std::to_string(kMaxNesting) +
                                                    " deep: it is damaged or was made to do harm");
   }
@@ -278,7 +277,6 @@ class Walk {
     levels_.pop_back();
   }
 
-  const std::string& path_;
   Bytes bytes_;
   std::uint64_t at_ = 0, uid_at_ = 0;
   std::string uid_;  ///< The transfer syntax that the file names.
@@ -290,12 +288,12 @@ std::vector<char> inflated(const std::string& path, const Deflated& deflated) {
   std::ifstream file(path, std::ios::binary);
   std::vector<char> whole(static_cast<std::size_t>(deflated.start));
   if (!file.read(whole.data(), static_cast<std::streamsize>(whole.size())))
-    throw Error(ErrorCode::input_unreadable, file_name(path) + " is cut short");
+    throw Error(ErrorCode::input_unreadable, "the file is cut short");
   // The UID that is left when ".99" gives way to padding.
   std::fill_n(whole.begin() + static_cast<std::ptrdiff_t>(deflated.uid_at) +
                   std::strlen(UID_LittleEndianExplicitTransferSyntax),
               3, '\0');
-  inflate_rest(file, whole, file_name(path));
+  inflate_rest(file, whole);
   return whole;
 }
 
@@ -311,7 +309,7 @@ OFCondition guarded_load(DcmFileFormat& file, const std::string& path, const Dcm
     return file.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, stop);
   }
   const std::vector<char> whole = inflated(path, *deflated);
-  Walk(path, whole).run();
+  Walk(whole).run();
   DcmInputBufferStream stream;
   stream.setBuffer(whole.data(), static_cast<offile_off_t>(whole.size()));
   stream.setEos();

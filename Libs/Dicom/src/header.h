@@ -47,7 +47,4 @@ Header read_identity(DcmFileFormat& file, const std::string& path);
 /// Throws Error{dicom_syntax_unsupported} that names the transfer syntax when it cannot be read.
 void check_syntax(const Header& header);
 
-/// The last part of a path, for messages.
-std::string file_name(const std::string& path);
-
 }  // namespace oncotome::dicom

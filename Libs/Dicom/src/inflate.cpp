@@ -17,8 +17,8 @@ constexpr std::size_t kChunk = std::size_t{1} << 16;
 
 }  // namespace
 
-void inflate_rest(std::istream& deflated, std::vector<char>& out, const std::string& name) {
-  const auto fail = [&](const char* what) { throw Error(ErrorCode::input_unreadable, name + what); };
+void inflate_rest(std::istream& deflated, std::vector<char>& out) {
+  const auto fail = [&](const char* what) { throw Error(ErrorCode::input_unreadable, std::string("the file") + what); };
   z_stream stream{};
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
   const std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, inflateEnd);

@@ -19,18 +19,21 @@
 namespace oncotome::dicom {
 namespace {
 
-[[noreturn]] void unreadable(const std::string& path, const std::string& what) {
-  throw Error(ErrorCode::input_unreadable, file_name(path) + " " + what);
+// A file's name may hold a patient's.
+std::string name_of(const Instance& instance) { return "instance " + instance.sop_instance_uid; }
+
+[[noreturn]] void unreadable(const Instance& instance, const std::string& what) {
+  throw Error(ErrorCode::input_unreadable, name_of(instance) + " " + what);
 }
 
 /// A file of a series, with all that is in it.
 struct OpenFile {
-  explicit OpenFile(const std::string& path) {
-    const OFCondition loaded = guarded_load(file, path, kAfterPixelData);
-    if (loaded.bad()) unreadable(path, std::string("cannot be read: ") + loaded.text());
-    headers = read_headers(file, path);
+  explicit OpenFile(const Instance& instance) {
+    const OFCondition loaded = guarded_load(file, instance.path, kAfterPixelData);
+    if (loaded.bad()) unreadable(instance, std::string("cannot be read: ") + loaded.text());
+    headers = read_headers(file, instance.path);
     if (headers.front().fault) throw Error(headers.front().fault->code, headers.front().fault->reason);
-    pixels = std::make_unique<PixelSource>(file, path);
+    pixels = std::make_unique<PixelSource>(file, name_of(instance));
   }
 
   DcmFileFormat file;
@@ -58,19 +61,19 @@ void SliceReader::read(std::size_t k, float* out) {
   const Instance& instance = series_.instances[k];
   std::unique_ptr<OpenFile> single;
   std::unique_ptr<OpenFile>& file = instance.frame == 0 ? single : files_[instance.path];
-  if (!file) file = std::make_unique<OpenFile>(instance.path);
+  if (!file) file = std::make_unique<OpenFile>(instance);
   read(*file, instance, out);
 }
 
 void SliceReader::read(OpenFile& file, const Instance& instance, float* out) {
   const auto index = static_cast<std::size_t>(std::max(instance.frame - 1, 0));
-  if (index >= file.headers.size()) unreadable(instance.path, "has changed since it was found: scan again");
+  if (index >= file.headers.size()) unreadable(instance, "has changed since it was found: scan again");
   const Header& header = file.headers[index];
   if (header.fault) throw Error(header.fault->code, header.fault->reason);
   if (header.instance.sop_instance_uid != instance.sop_instance_uid || header.instance.frame != instance.frame ||
       header.series.series_uid != series_.series_uid || header.columns != series_.columns ||
       header.rows != series_.rows)
-    unreadable(instance.path, "has changed since it was found: scan again");
+    unreadable(instance, "has changed since it was found: scan again");
   too_long_ += file.pixels->surplus() > 0;
   const Frame frame = file.pixels->frame(static_cast<std::int64_t>(index));
   for_each_value(frame, [&](std::size_t i, std::int64_t stored) {

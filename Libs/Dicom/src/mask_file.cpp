@@ -29,8 +29,7 @@ void add_series(DcmItem& item, const DcmTagKey& sequence, std::vector<std::strin
 std::unique_ptr<DcmFileFormat> load_mask_file(const std::string& path) {
   auto file = std::make_unique<DcmFileFormat>();
   const OFCondition loaded = guarded_load(*file, path, kAfterPixelData);
-  if (loaded.bad())
-    throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be read: it is damaged or no DICOM file");
+  if (loaded.bad()) throw Error(ErrorCode::input_unreadable, "the file cannot be read: it is damaged or no DICOM file");
   return file;
 }
 

@@ -173,9 +173,10 @@ Picture load_picture(const Series& series, std::size_t index, const Job& job) {
   const std::string& path = series.instances[index].path;
   DcmFileFormat file;
   const OFCondition loaded = guarded_load(file, path, kAfterPixelData);
-  if (loaded.bad()) throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be read: " + loaded.text());
+  if (loaded.bad())
+    throw Error(ErrorCode::input_unreadable, std::string("the picture cannot be read: ") + loaded.text());
   DcmDataset& item = *file.getDataset();
-  PixelSource source(file, path);
+  PixelSource source(file, "the picture");
   const Frame frame = source.frame(0);
   const bool is_palette = source.module().photometric == "PALETTE COLOR";
   Picture picture;

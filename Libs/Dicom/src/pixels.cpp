@@ -93,7 +93,7 @@ std::size_t native_bytes(const PixelModule& module) {
 
 }  // namespace
 
-PixelSource::PixelSource(DcmFileFormat& file, std::string path) : path_(std::move(path)) {
+PixelSource::PixelSource(DcmFileFormat& file, std::string what) : what_(std::move(what)) {
   register_decoders();
   DcmDataset& item = *file.getDataset();
   module_ = read_pixel_module(item);
@@ -112,14 +112,14 @@ PixelSource::PixelSource(DcmFileFormat& file, std::string path) : path_(std::mov
   }
   if (!is_readable_syntax(DcmXfer(syntax_).getXferID()))
     throw Error(ErrorCode::dicom_syntax_unsupported,
-                file_name(path_) + " has a transfer syntax that is not supported: send it uncompressed");
+                what_ + " has a transfer syntax that is not supported: send it uncompressed");
   if (data_->getEncapsulatedRepresentation(syntax_, parameter, fragments_).bad() || !fragments_)
     unreadable("has no compressed pixels");
   find_fragments();
 }
 
 void PixelSource::unreadable(const std::string& what) const {
-  throw Error(ErrorCode::input_unreadable, file_name(path_) + " " + what);
+  throw Error(ErrorCode::input_unreadable, what_ + " " + what);
 }
 
 Frame PixelSource::frame(std::int64_t index) {
@@ -129,7 +129,7 @@ Frame PixelSource::frame(std::int64_t index) {
     return compressed_frame(index);
   } catch (const Error& error) {
     const std::string where = module_.frames > 1 ? ", frame " + std::to_string(index + 1) : "";
-    throw Error(error.code(), file_name(path_) + where + ": " + error.what());
+    throw Error(error.code(), what_ + where + ": " + error.what());
   }
 }
 

@@ -27,8 +27,9 @@ struct Frame {
 /// The pixels of one file, native or compressed; decodes one frame at a time. The file must outlive it.
 class PixelSource {
  public:
-  /// Throws Error{input_unreadable, input_unsupported, dicom_bad_value, dicom_syntax_unsupported}.
-  PixelSource(DcmFileFormat& file, std::string path);
+  /// `what` names the file in messages. Throws Error{input_unreadable, input_unsupported, dicom_bad_value,
+  /// dicom_syntax_unsupported}.
+  PixelSource(DcmFileFormat& file, std::string what);
 
   const PixelModule& module() const { return module_; }
   /// Bytes of native pixels behind the last frame, a pad byte aside.
@@ -47,7 +48,7 @@ class PixelSource {
   Codestream checked_header(const Bytes& stream) const;
   [[noreturn]] void unreadable(const std::string& what) const;
 
-  const std::string path_;
+  const std::string what_;
   PixelModule module_;
   std::uint64_t surplus_ = 0;
   DcmPixelData* data_ = nullptr;

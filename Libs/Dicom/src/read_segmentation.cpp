@@ -23,11 +23,10 @@ constexpr std::int64_t kMostSide = 16384;
 
 enum class Kind { binary, fractional, label_map };
 
-Kind kind_of(DcmItem& item, const std::string& path) {
+Kind kind_of(DcmItem& item) {
   const std::string uid = raw_text(item, DCM_SOPClassUID), type = raw_text(item, DCM_SegmentationType);
   if (uid == kLabelMapClass) return Kind::label_map;
-  if (uid != UID_SegmentationStorage)
-    throw Error(ErrorCode::input_unsupported, file_name(path) + " is no Segmentation");
+  if (uid != UID_SegmentationStorage) throw Error(ErrorCode::input_unsupported, "the file is no Segmentation");
   if (type == "BINARY") return Kind::binary;
   if (type == "FRACTIONAL") return Kind::fractional;
   throw Error(ErrorCode::input_unsupported, "SegmentationType is neither BINARY nor FRACTIONAL");
@@ -79,7 +78,7 @@ void find_packing(Pixels& p, std::uint64_t length) {
   p.frame_bits = frame_fits ? by_frame : rows * by_row;
 }
 
-Pixels read_pixels(DcmFileFormat& file, const std::string& path, Kind kind) {
+Pixels read_pixels(DcmFileFormat& file, Kind kind) {
   DcmDataset& item = *file.getDataset();
   const DcmXfer syntax(item.getOriginalXfer());
   if (syntax.isEncapsulated() || syntax.isBigEndian())
@@ -98,10 +97,10 @@ Pixels read_pixels(DcmFileFormat& file, const std::string& path, Kind kind) {
   if (kind == Kind::fractional) p.half = whole(item, DCM_MaximumFractionalValue, 1, 255);
   const std::uint64_t count = static_cast<std::uint64_t>(p.rows * p.columns) * static_cast<std::uint64_t>(p.frames);
   if (count > kMostMaskBytes)
-    throw Error(ErrorCode::input_unsupported, file_name(path) + " holds more than 4 GiB of pixels");
+    throw Error(ErrorCode::input_unsupported, "the segmentation holds more than 4 GiB of pixels");
   DcmElement* element = nullptr;
   if (item.findAndGetElement(DCM_PixelData, element).bad() || !element)
-    throw Error(ErrorCode::input_unreadable, file_name(path) + " has no pixel data");
+    throw Error(ErrorCode::input_unreadable, "the segmentation has no pixel data");
   const std::uint64_t length = element->getLength();
   if (kind == Kind::binary)
     find_packing(p, length);
@@ -110,7 +109,7 @@ Pixels read_pixels(DcmFileFormat& file, const std::string& path, Kind kind) {
               std::to_string(count * static_cast<std::uint64_t>(p.bits_allocated / 8)));
   Uint8* bytes = nullptr;
   if (element->getUint8Array(bytes).bad() || !bytes)
-    throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be read to its end");
+    throw Error(ErrorCode::input_unreadable, "the segmentation cannot be read to its end");
   p.bytes = bytes;
   return p;
 }
@@ -173,8 +172,8 @@ std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std
   const QuietDcmtk quiet;
   const auto file = load_mask_file(path);
   DcmItem& item = *file->getDataset();
-  const Kind kind = kind_of(item, path);
-  const Pixels pixels = read_pixels(*file, path, kind);
+  const Kind kind = kind_of(item);
+  const Pixels pixels = read_pixels(*file, kind);
 
   std::map<int, Mask> masks;
   std::set<int> described;
@@ -197,7 +196,7 @@ std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std
     (kind == Kind::label_map ? fill_labels : fill_segments)(pixels, frames, masks, described, job);
     for (auto& [number, mask] : masks) out.push_back(std::move(mask));
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for the masks of " + file_name(path));
+    throw Error(ErrorCode::out_of_memory, "not enough memory for the masks of the segmentation");
   }
   return out;
 }

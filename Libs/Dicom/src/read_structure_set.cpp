@@ -126,7 +126,7 @@ std::vector<Mask> read_structure_set(const std::string& path, const Geometry& gr
   const auto file = load_mask_file(path);
   DcmItem& item = *file->getDataset();
   if (raw_text(item, DCM_SOPClassUID) != UID_RTStructureSetStorage)
-    throw Error(ErrorCode::input_unsupported, file_name(path) + " is no RT Structure Set");
+    throw Error(ErrorCode::input_unsupported, "the file is no RT Structure Set");
   std::map<std::int64_t, DcmItem*> contours;
   for (DcmItem* roi : items_of(item, DCM_ROIContourSequence))
     contours.emplace(whole(*roi, DCM_ReferencedROINumber, 0, INT32_MAX), roi);
@@ -152,7 +152,7 @@ std::vector<Mask> read_structure_set(const std::string& path, const Geometry& gr
       off_grid += masks[m].off_grid;
     }
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for the masks of " + file_name(path));
+    throw Error(ErrorCode::out_of_memory, "not enough memory for the masks of the structure set");
   }
   if (on_grid == 0 && off_grid > 0)
     throw Error(ErrorCode::grid_mismatch, "none of its " + std::to_string(off_grid) +

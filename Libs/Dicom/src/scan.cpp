@@ -55,7 +55,7 @@ Files list_files(const std::vector<std::string>& paths, const Job& job, std::vec
     std::error_code error;
     const fs::path path = fs::absolute(given, error).lexically_normal();
     const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status)) throw Error(ErrorCode::input_not_found, file_name(given) + " does not exist");
+    if (!fs::exists(status)) throw Error(ErrorCode::input_not_found, "an input path does not exist");
     if (fs::is_directory(status))
       walk(path, job, files, rejected);
     else if (fs::is_regular_file(status) && kind_of_file(path.string()) == FileKind::dicomdir)
@@ -69,7 +69,7 @@ Files list_files(const std::vector<std::string>& paths, const Job& job, std::vec
 }
 
 bool named_as_dicom(const std::string& path) {
-  const std::string name = file_name(path);
+  const std::string name = fs::path(path).filename().string();
   std::string suffix = fs::path(name).extension().string();
   std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return std::tolower(c); });
   return suffix == ".dcm" && name.compare(0, 2, "._") != 0;
@@ -80,17 +80,16 @@ std::vector<Header> read_file(const std::string& path, bool given_by_name) {
   const FileKind kind = kind_of_file(path);
   const bool expected = given_by_name || named_as_dicom(path);
   if (kind == FileKind::dicomdir || (kind == FileKind::unknown && !expected)) return {};
-  if (kind == FileKind::unreadable) throw Error(ErrorCode::input_unreadable, file_name(path) + " cannot be opened");
+  if (kind == FileKind::unreadable) throw Error(ErrorCode::input_unreadable, "the file cannot be opened");
   if (kind == FileKind::orthanc_packed)
     throw Error(ErrorCode::dicom_syntax_unsupported,
-                file_name(path) +
-                    " is a compressed file of an Orthanc storage: export the study from Orthanc, or set " +
-                    "StorageCompression to false");
+                "it is a compressed file of an Orthanc storage: export the study from Orthanc, or set "
+                "StorageCompression to false");
   DcmFileFormat file;
   const OFCondition loaded = guarded_load(file, path, DCM_PixelData);
   if (loaded.bad() || !file.getDataset()->tagExistsWithValue(DCM_SOPClassUID))
     throw Error(ErrorCode::input_unreadable,
-                file_name(path) + (kind == FileKind::unknown ? " is not a DICOM file" : " is damaged or cut short"));
+                kind == FileKind::unknown ? "it is not a DICOM file" : "the file is damaged or cut short");
   if (is_picture_class(raw_text(*file.getDataset(), DCM_SOPClassUID))) return {read_picture_header(file, path)};
   return read_headers(file, path);
 }
@@ -117,7 +116,7 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     } catch (const Error& error) {
       index.rejected.push_back({path, error.code(), error.what()});
     } catch (const std::exception&) {
-      index.rejected.push_back({path, ErrorCode::input_unreadable, file_name(path) + " cannot be read"});
+      index.rejected.push_back({path, ErrorCode::input_unreadable, "the file cannot be read"});
     }
   }
 

@@ -132,7 +132,7 @@ void check_file_size(const Header& h, E_TransferSyntax syntax) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(h.instance.path, error);
   if (!error && bytes < static_cast<std::uintmax_t>(pixel_bytes(h.pixels)))
-    throw Error(ErrorCode::input_unreadable, file_name(h.instance.path) + " is cut short: it does not hold its pixels");
+    throw Error(ErrorCode::input_unreadable, "the file is cut short: it does not hold its pixels");
 }
 
 void read_description(DcmItem& item, Series& s) {
@@ -192,8 +192,6 @@ std::string patient_key(DcmItem& item) {
 }
 
 }  // namespace
-
-std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 void check_syntax(const Header& h) {
   const std::string& uid = h.transfer_syntax_uid;

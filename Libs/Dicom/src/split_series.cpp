@@ -236,7 +236,8 @@ std::string digest_of_values(const Header& h) {
   try {
     DcmFileFormat file;
     if (guarded_load(file, h.instance.path, kAfterPixelData).bad()) return {};
-    const Frame frame = PixelSource(file, h.instance.path).frame(std::max(h.instance.frame, 1) - 1);
+    const Frame frame =
+        PixelSource(file, "instance " + h.instance.sop_instance_uid).frame(std::max(h.instance.frame, 1) - 1);
     return sha256_hex({reinterpret_cast<const char*>(frame.cells.data()), frame.cells.size()}) +
            std::to_string(h.slope) + " " + std::to_string(h.intercept);
   } catch (const Error&) {

@@ -248,7 +248,8 @@ Suv find_suv(const Series& series, const Job& job) {
         unavailable("SUV of multi-frame PET is not supported: send single-frame images");
       DcmFileFormat file;
       const OFCondition loaded = guarded_load(file, instance.path, DCM_PixelData);
-      if (loaded.bad()) throw Error(ErrorCode::input_unreadable, file_name(instance.path) + " cannot be read again");
+      if (loaded.bad())
+        throw Error(ErrorCode::input_unreadable, "instance " + instance.sop_instance_uid + " cannot be read again");
       try {
         facts.push_back(read_facts(*file.getDataset()));
       } catch (const Error& e) {
