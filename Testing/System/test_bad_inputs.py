@@ -384,7 +384,7 @@ def two_different_slices_at_one_place(folder):
     return convert(series(folder, edit))
 
 
-@case(13, "input.ambiguous")
+@case(25, "dicom.mixed_orientation")
 def two_orientations_in_one_series(folder):
     return convert(series(folder, lambda d, k: setattr(d, "ImageOrientationPatient",
                                                        [1, 0, 0, 0, 1, 0] if k < 3 else [1, 0, 0, 0, 0, -1])))
@@ -606,7 +606,7 @@ def a_zip_that_is_encrypted(folder):
     return zipped(folder, mark)
 
 
-@case(11, "input.unreadable")
+@case(14, "input.unsupported")
 def a_zip_that_is_a_bomb(folder):
     def fill(archive):
         with archive.open("Zebrafish.dcm", "w", force_zip64=True) as member:
