@@ -255,6 +255,31 @@ Codestream read_jpeg_header(const Bytes& stream) { return JpegHeader(stream).rea
 
 Codestream read_jpeg2000_header(const Bytes& stream) { return Jpeg2000Header(stream).read(); }
 
+void check_rle(const Bytes& stream, std::uint32_t segments, std::size_t segment_bytes) {
+  constexpr std::size_t kHeader = 64, kMostSegments = 15;
+  const auto word = [&](std::size_t at) {
+    return stream[at] | std::uint32_t{stream[at + 1]} << 8 | std::uint32_t{stream[at + 2]} << 16 |
+           std::uint32_t{stream[at + 3]} << 24;
+  };
+  if (stream.size() < kHeader || segments > kMostSegments || word(0) != segments)
+    throw Error(ErrorCode::input_unreadable,
+                "the RLE image does not have its " + std::to_string(segments) + " segments");
+  for (std::size_t s = 0; s < segments; ++s) {
+    std::size_t at = word(4 + 4 * s), bytes = 0;
+    const std::size_t end = s + 1 < segments ? word(8 + 4 * s) : stream.size();
+    if (at < kHeader || end > stream.size()) at = end;
+    while (at < end && bytes < segment_bytes) {
+      const std::uint8_t control = stream[at];
+      const std::size_t literal = control < 128 ? control + std::size_t{1} : 0;
+      if (literal > end - at - 1) break;
+      bytes += control < 128 ? literal : control > 128 ? std::size_t{257} - control : 0;
+      at += control < 128 ? literal + 1 : control > 128 ? 2 : 1;
+    }
+    if (bytes < segment_bytes || at > end)
+      throw Error(ErrorCode::input_unreadable, "the RLE image is cut short: a segment does not hold its pixels");
+  }
+}
+
 bool starts_codestream(const std::uint8_t* b, std::size_t size) {
   return size >= 4 && b[0] == 0xff &&
          ((b[1] == 0xd8 && b[2] == 0xff) || (b[1] == 0x4f && b[2] == 0xff && b[3] == 0x51));

@@ -23,6 +23,10 @@ Codestream read_jpeg_header(const Bytes& stream);
 /// ISO/IEC 15444-1.
 Codestream read_jpeg2000_header(const Bytes& stream);
 
+/// PS3.5 annex G: throws Error{input_unreadable} unless there are so many segments and each unpacks to so many bytes;
+/// DCMTK's decoder fills what is missing with zeros.
+void check_rle(const Bytes& stream, std::uint32_t segments, std::size_t segment_bytes);
+
 /// Whether a fragment starts an image of JPEG, JPEG-LS or JPEG 2000.
 bool starts_codestream(const std::uint8_t* bytes, std::size_t size);
 

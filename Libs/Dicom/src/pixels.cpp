@@ -234,10 +234,7 @@ Codestream PixelSource::checked_header(const Bytes& stream) const {
   Codestream header;
   if (syntax_ == EXS_RLELossless) {
     const auto segments = static_cast<std::uint32_t>(module_.samples * module_.format.bits_allocated / 8);
-    if (stream.size() < 64 || (stream[0] | std::uint32_t{stream[1]} << 8 | std::uint32_t{stream[2]} << 16 |
-                               std::uint32_t{stream[3]} << 24) != segments)
-      throw Error(ErrorCode::input_unreadable,
-                  "the RLE image does not have its " + std::to_string(segments) + " segments");
+    check_rle(stream, segments, module_.pixels());
     return {module_.columns, module_.rows, module_.samples, module_.format.bits_allocated, std::nullopt};
   }
   header = is_jpeg2000(syntax_) ? read_jpeg2000_header(stream) : read_jpeg_header(stream);

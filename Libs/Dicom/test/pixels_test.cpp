@@ -359,6 +359,9 @@ TEST(Pixels, RLE_with_a_wrong_number_of_segments_is_refused) {
     EXPECT_EQ(Encapsulated(EXS_RLELossless, 2, 2, {rle(segments)}).error(), "input.unreadable");
   EXPECT_EQ(Encapsulated(EXS_RLELossless, 2, 3, {rle(2)}).error(), "input.unreadable");
   EXPECT_EQ(Encapsulated(EXS_RLELossless, 2, 2, {Bytes(20)}).error(), "input.unreadable");
+  Bytes promised = rle(2);
+  promised[66] = 127;  // 128 literal bytes, of which one is there.
+  EXPECT_EQ(Encapsulated(EXS_RLELossless, 2, 2, {promised}).error(), "input.unreadable");
 }
 
 TEST(Pixels, YBR_FULL_422_gives_both_pixels_of_a_pair_its_color) {
