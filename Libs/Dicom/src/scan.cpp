@@ -2,15 +2,19 @@
 #include "oncotome/dicom/scan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "dicomdir.h"
 #include "file_start.h"
 #include "guarded_load.h"
 #include "header.h"
+#include "oncotome/core/process.h"
 #include "picture.h"
 #include "quiet_dcmtk.h"
 #include "series.h"
@@ -94,6 +98,59 @@ std::vector<Header> read_file(const std::string& path, bool given_by_name) {
   return read_headers(file, path);
 }
 
+/// What a file came to.
+struct Outcome {
+  std::vector<Header> headers;
+  std::optional<Rejected> rejected;
+};
+
+Outcome outcome_of(const std::string& path, bool given_by_name) {
+  try {
+    return {read_file(path, given_by_name), std::nullopt};
+  } catch (const Error& error) {
+    return {{}, Rejected{path, error.code(), error.what()}};
+  } catch (const std::exception&) {
+    return {{}, Rejected{path, ErrorCode::input_unreadable, "the file cannot be read"}};
+  }
+}
+
+/// Files are waited for more than computed with, most of all on a network: several are read at once.
+std::vector<Outcome> read_files(const Files& files, const Job& job) {
+  const std::vector<std::pair<std::string, bool>> list(files.begin(), files.end());
+  std::vector<Outcome> outcomes(list.size());
+  std::atomic<std::size_t> next{0};
+  const auto read_next = [&] {
+    const std::size_t i = next++;
+    if (i < list.size()) outcomes[i] = outcome_of(list[i].first, list[i].second);
+    return i + 1 < list.size();
+  };
+  struct Helpers {
+    ~Helpers() {
+      next = std::numeric_limits<std::size_t>::max() / 2;
+      for (std::thread& thread : threads) thread.join();
+    }
+    std::atomic<std::size_t>& next;
+    std::vector<std::thread> threads{};
+  };
+  {
+    Helpers helpers{next};
+    const std::size_t count = std::min<std::size_t>(static_cast<std::size_t>(available_cores()), list.size() / 16);
+    while (helpers.threads.size() + 1 < count)
+      helpers.threads.emplace_back([&] {
+        while (read_next()) continue;
+      });
+    std::size_t percent = 0;
+    job.report("scan", 0);
+    do {
+      job.check();
+      const std::size_t now = std::min(next.load(), list.size()) * 100 / std::max<std::size_t>(list.size(), 1);
+      if (now != percent) job.report("scan", 0.01 * static_cast<double>(now));
+      percent = now;
+    } while (read_next());
+  }
+  return outcomes;
+}
+
 }  // namespace
 
 StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
@@ -104,20 +161,10 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
 
   using SeriesKey = std::pair<std::string, bool>;  // The UID, and whether its images are pictures.
   std::map<std::string, std::map<SeriesKey, std::vector<Header>>> studies;
-  std::size_t done = 0;
-  for (const auto& [path, given_by_name] : files) {
-    if (done * 100 / files.size() != (done + 1) * 100 / files.size())
-      job.report("scan", static_cast<double>(done) / static_cast<double>(files.size()));
-    job.check();
-    ++done;
-    try {
-      for (Header& header : read_file(path, given_by_name))
-        studies[header.series.study_uid][{header.series.series_uid, header.is_picture}].push_back(std::move(header));
-    } catch (const Error& error) {
-      index.rejected.push_back({path, error.code(), error.what()});
-    } catch (const std::exception&) {
-      index.rejected.push_back({path, ErrorCode::input_unreadable, "the file cannot be read"});
-    }
+  for (Outcome& outcome : read_files(files, job)) {
+    if (outcome.rejected) index.rejected.push_back(std::move(*outcome.rejected));
+    for (Header& header : outcome.headers)
+      studies[header.series.study_uid][{header.series.series_uid, header.is_picture}].push_back(std::move(header));
   }
 
   for (auto& [study_uid, series] : studies) {
