@@ -36,12 +36,15 @@ bool is_text(DcmEVR vr) {
 }
 
 // X remove, Z empty, D replace by a dummy, K keep.
-char action_of(const DcmTagKey& tag, DcmEVR vr) {
+char action_of(const DcmTagKey& tag, DcmEVR vr, bool is_report) {
   const std::uint32_t number = number_of(tag);
   const Uint16 group = tag.getGroup();
   if ((group & 0xff00) == 0x5000 || (group & 0xff00) == 0x6000) return 'X';  // curves and overlays can hold text
   if (vr == EVR_UN || vr == EVR_UNKNOWN || vr == EVR_UNKNOWN2B) return 'X';
   if (is_in(profile::kRemove, number)) return 'X';
+  // Outside of reports, where some sequences are type 2, a sequence without items is not allowed.
+  const bool is_listed = is_in(profile::kEmpty, number) || is_in(profile::kReplace, number);
+  if (is_listed && vr == EVR_SQ) return is_report ? 'Z' : 'X';
   if (is_in(profile::kEmpty, number)) return 'Z';
   // A made-up date would be taken for a true one, so dates are emptied.
   if (is_in(profile::kReplace, number)) return is_date(vr) ? 'Z' : 'D';
@@ -84,6 +87,8 @@ Deidentifier::Deidentifier(DcmDataset& dataset, const DeidentifyOptions& options
     : dataset_(dataset), options_(options), report_(report) {
   const std::string id = raw_text(dataset, DCM_PatientID) + '\n' + raw_text(dataset, DCM_IssuerOfPatientID) + '\n' +
                          (raw_text(dataset, DCM_PatientID).empty() ? raw_text(dataset, DCM_PatientName) : "");
+  is_pet_ = raw_text(dataset, DCM_SOPClassUID) == UID_PositronEmissionTomographyImageStorage;
+  is_report_ = raw_text(dataset, DCM_SOPClassUID).rfind("1.2.840.10008.5.1.4.1.1.88.", 0) == 0;
   const std::string digest = sha256_hex("oncotome deidentify patient\n" + options.key + '\n' + id);
   pseudonym_ = "P-" + digest.substr(0, 12);
   // One to ten years.
@@ -155,11 +160,17 @@ void Deidentifier::clean_element(DcmItem& item, DcmElement& element) {
   if (vr == EVR_UI) return map_uids(item, element);
   // The content of a report stays as a tree of codes and numbers, its texts go.
   const bool walks = vr == EVR_SQ && (tag == DCM_ContentSequence || is_retained(tag, vr));
-  char action = walks || is_retained(tag, vr) ? 'K' : action_of(tag, vr);
+  char action = walks || is_retained(tag, vr) ? 'K' : action_of(tag, vr, is_report_);
   if (tag == DCM_TextValue) action = 'D';
   const bool moves =
       options_.shifted_dates && is_date(vr) && tag != DCM_PatientBirthDate && tag != DCM_PatientBirthTime;
   if (moves) return shift(item, element);
+  // Of PET they are type 1, PS3.3 table C.8-60; without an injection nothing can be computed from them.
+  const bool needed = is_pet_ && (tag == DCM_SeriesDate || tag == DCM_SeriesTime);
+  if (needed && action != 'K') {
+    ++report_.replaced;
+    return put(item, tag, tag == DCM_SeriesDate ? "19000101" : "000000");
+  }
   if (action != 'K') return act(item, element, action);
   for (DcmItem* child : items_of(item, tag)) clean(*child);
   const bool is_code = tag == DCM_CodeValue || tag == DCM_CodingSchemeDesignator;

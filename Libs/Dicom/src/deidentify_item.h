@@ -38,6 +38,7 @@ class Deidentifier {
   std::set<std::string> identifiers_;  ///< Folded to lower case.
   std::string pseudonym_;
   std::int64_t shift_days_ = 0;
+  bool is_report_ = false, is_pet_ = false;
 };
 
 /// The UID that takes the place of another; UIDs of the standard stay.
