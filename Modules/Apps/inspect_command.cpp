@@ -224,11 +224,12 @@ void convert(const Conversion& options, const Common& common) {
   }
   const json geometry = workflow::geometry_json(grid);
   if (common.json) {
-    std::cout << workflow::json_text(
-        {{"output", output}, {"geometry", geometry}, {"corrections", notes.corrections}, {"doubts", notes.doubts}});
+    json out{{"output", output}, {"corrections", notes.corrections}, {"doubts", notes.doubts}};
+    if (!is_png) out["geometry"] = geometry;
+    std::cout << workflow::json_text(out);
   } else {
     std::cout << "wrote " << output << '\n';
-    print_geometry(geometry);
+    if (!is_png) print_geometry(geometry);
     for (const auto* texts : {&notes.corrections, &notes.doubts})
       for (const std::string& text : *texts) std::cout << "      note: " << text << '\n';
   }

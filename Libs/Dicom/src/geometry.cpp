@@ -174,7 +174,7 @@ void report_holes(const Planes& planes, const std::vector<std::size_t>& holes, F
   const bool cured = missing < static_cast<std::int64_t>(planes.headers.size());
   faults.add(ErrorCode::dicom_missing_slices,
              std::to_string(missing) + (missing == 1 ? " slice is" : " slices are") + " missing, the first " +
-                 planes.after(holes.front()) + ": fetch the whole series again",
+                 planes.after(holes.front()),
              cured ? GeometryPolicy::fill : GeometryPolicy::strict);
 }
 

@@ -94,9 +94,9 @@ void SliceReader::tell(LoadNotes& notes) const {
 void refuse(const Series& series) {
   if (series.kind != SeriesKind::volume)
     throw Error(ErrorCode::input_unsupported, "series " + series.id() + " holds single images, which are no volume");
-  std::string how;
+  std::string how = series.fault->code == ErrorCode::dicom_missing_slices ? ": fetch the whole series again" : "";
   if (series.cure != GeometryPolicy::strict)
-    how = std::string("; the geometry policy '") + name_of(series.cure) + "' would read it";
+    how += std::string("; the geometry policy '") + name_of(series.cure) + "' would read it";
   throw Error(series.fault->code, series.fault->reason + how);
 }
 

@@ -207,8 +207,8 @@ std::string correction_text(const Series& series) {
   text += std::to_string(g.size[0]) + " x " + std::to_string(g.size[1]) + " x " + std::to_string(g.size[2]) +
           " voxels of " + brief(g.spacing_mm[0]) + " x " + brief(g.spacing_mm[1]) + " x " + brief(g.spacing_mm[2]) +
           " mm; " + std::to_string(between) + " of its " + std::to_string(g.size[2]) +
-          " planes lie between slices and were interpolated";
-  if (missing > 0) text += ", " + std::to_string(missing) + " of them where slices are missing";
+          " planes interpolated between slices";
+  if (missing > 0) text += ", " + std::to_string(missing) + " where slices are missing";
   return text;
 }
 
