@@ -48,7 +48,7 @@ TEST(StackResampling, A_missing_slice_is_interpolated_only_where_that_is_allowed
   for (std::int64_t k = 0; k < 5; ++k) EXPECT_EQ(volume.at(3, 2, k), 320 + 2 * k);
   ASSERT_EQ(stack.notes().corrections.size(), 1u);
   EXPECT_NE(stack.notes().corrections[0].find("1 of its 5 planes interpolated"), std::string::npos);
-  EXPECT_NE(stack.notes().corrections[0].find("1 of them where slices are missing"), std::string::npos);
+  EXPECT_NE(stack.notes().corrections[0].find("1 where slices are missing"), std::string::npos);
   const LabelVolume measured = measured_voxels(stack.series());
   for (std::int64_t k = 0; k < 5; ++k) EXPECT_EQ(measured.at(1, 1, k), k == 2 ? 0 : 1);
 }
