@@ -45,7 +45,7 @@ void add_models(CLI::App& app, Common& common) {
   CLI::App* import_command = models->add_subcommand("import", "Make a model package of trained weights");
   import_command->add_option("PATH", options->path, "Folder with the weights")->required();
   import_command->add_option("-o,--output", options->output, "Folder for the package")->required();
-  import_command->add_option("--kind", options->kind, "auto, or msnet (the brats17 cascade)");
+  import_command->add_option("--kind", options->kind, "auto, msnet (the brats17 cascade) or meshnet (brainchop)");
   import_command->add_flag("--overwrite", options->replace, "Replace the package if it exists");
   import_command->callback([options, &common] {
     const std::string kind = engine::import_model(options->path, options->output, options->kind, options->replace);

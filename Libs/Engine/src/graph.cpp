@@ -30,7 +30,7 @@ void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_c
       case Op::instance_norm:
       case Op::batch_norm:
       case Op::prelu:
-        expect(node.weight, get(node.weight).shape == std::vector<std::int64_t>{c});
+        if (!node.weight.empty()) expect(node.weight, get(node.weight).shape == std::vector<std::int64_t>{c});
         break;
       case Op::concat:
         c = 0;

@@ -12,6 +12,7 @@
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/safetensors.h"
+#include "package_json.h"
 
 namespace oncotome::engine {
 namespace {
@@ -35,19 +36,6 @@ bool finds(const std::string& pattern, const std::string& text) {
   return std::regex_search(text.substr(0, 256), std::regex(pattern, std::regex::ECMAScript | std::regex::icase));
 }
 
-[[noreturn]] void invalid(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
-
-// nlohmann-json would wrap 258 to 2.
-std::vector<std::uint8_t> read_bytes(const json& j) {
-  std::vector<std::uint8_t> out;
-  for (const json& item : j) {
-    const auto value = item.get<std::int64_t>();
-    if (value < 0 || value > 255) invalid("label values and colors must be 0 to 255");
-    out.push_back(static_cast<std::uint8_t>(value));
-  }
-  return out;
-}
-
 Code read_code(const json& j) {
   return {j.at("value").get<std::string>(), j.at("scheme").get<std::string>(), j.at("meaning").get<std::string>()};
 }
@@ -67,85 +55,14 @@ ChannelRule read_rule(const json& j) {
   rule.inversion_time_ms = read_range(j, "inversion_time_ms");
   rule.without_inversion_time = j.contains("inversion_time_ms") && j.at("inversion_time_ms").is_null();
   for (const std::string& pattern : {rule.description, rule.not_description}) {
-    if (!is_tame(pattern)) invalid("a pattern is too long or too deep, or repeats a group");
+    if (!is_tame(pattern)) invalid_package("a pattern is too long or too deep, or repeats a group");
     try {
       finds(pattern, "");
     } catch (const std::regex_error&) {
-      invalid("'" + pattern + "' is no regular expression");
+      invalid_package("'" + pattern + "' is no regular expression");
     }
   }
   return rule;
-}
-
-Preparation read_preparation(const json& steps, const ModelPackage& package) {
-  static const std::vector<std::string> kOrder{"orient", "resample", "foreground", "crop", "normalize", "background"};
-  Preparation p;
-  std::ptrdiff_t last = -1;
-  for (const json& step : steps) {
-    const auto name = step.at("step").get<std::string>();
-    const auto rank = std::find(kOrder.begin(), kOrder.end(), name) - kOrder.begin();
-    if (rank == static_cast<std::ptrdiff_t>(kOrder.size()))
-      throw Error(ErrorCode::model_unsupported,
-                  "model.json asks for a preparation step that is not known: '" + name + "'");
-    if (rank <= last)
-      invalid(
-          "preparation steps must come once each, in the order orient, resample, foreground, crop, normalize, "
-          "background");
-    last = rank;
-    if (name == "orient") {
-      if (step.at("axes").get<std::string>() != "LPS")
-        throw Error(ErrorCode::model_unsupported, "model.json asks for axes other than LPS");
-      p.orient = true;
-    } else if (name == "resample") {
-      p.resample_spacing_mm = step.at("spacing_mm").get<Vec3>();
-      for (double s : *p.resample_spacing_mm)
-        if (!(s > 0.05 && s < 100)) invalid("resample spacing_mm must lie between 0.05 and 100");
-    } else if (name == "foreground") {
-      p.foreground = package.channel_index(step.at("channel").get<std::string>());
-      if (step.contains("volume_ml")) p.foreground_volume_ml = step.at("volume_ml").get<std::pair<double, double>>();
-    } else if (name == "crop") {
-      p.crop_margin = step.at("margin_voxels").get<std::int64_t>();
-      if (*p.crop_margin < 0 || *p.crop_margin > 1000) invalid("crop margin_voxels must lie between 0 and 1000");
-    } else if (name == "normalize") {
-      const auto over = step.at("over").get<std::string>();
-      if (step.at("method").get<std::string>() != "zscore" || (over != "foreground" && over != "channel"))
-        throw Error(ErrorCode::model_unsupported, "model.json asks for a normalization that is not known");
-      p.zscore = over == "channel" ? Preparation::Statistics::channel : Preparation::Statistics::foreground;
-    } else {
-      const auto fill = step.at("fill").get<std::string>();
-      if (fill != "zero" && fill != "noise")
-        throw Error(ErrorCode::model_unsupported, "model.json asks for a background that is not known: '" + fill + "'");
-      p.noise_background = fill == "noise";
-    }
-  }
-  if (!p.foreground && (p.crop_margin || p.zscore == Preparation::Statistics::foreground))
-    invalid("crop and normalize over foreground need a foreground step");
-  if (p.noise_background && p.zscore == Preparation::Statistics::none)
-    invalid("a background of noise needs a normalize step");
-  return p;
-}
-
-UNetInference read_unet(const json& j, const ModelPackage& package) {
-  UNetInference u;
-  u.network.dimensions = j.at("dimensions").get<int>();
-  u.network.in_channels = j.at("in_channels").get<std::int64_t>();
-  u.network.out_channels = j.at("out_channels").get<std::int64_t>();
-  u.network.features = j.at("features").get<std::vector<std::int64_t>>();
-  u.network.convs_per_stage = j.at("convs_per_stage").get<int>();
-  u.patch_size = j.at("patch_size").get<Dhw>();
-  u.overlap = j.at("overlap").get<double>();
-  u.class_labels = read_bytes(j.at("class_labels"));
-  build_unet(u.network);
-  if (u.network.in_channels != static_cast<std::int64_t>(package.channels.size()))
-    invalid("in_channels differs from the number of input channels");
-  if (u.network.out_channels != static_cast<std::int64_t>(u.class_labels.size()) || u.class_labels[0] != 0)
-    invalid("class_labels must name one label per class, background 0 first");
-  const Dhw divisor = unet_divisor(u.network);
-  for (std::size_t a = 0; a < 3; ++a)
-    if (u.patch_size[a] < 1 || u.patch_size[a] > 1024 || u.patch_size[a] % divisor[a] != 0)
-      invalid("patch_size must be 1 to 1024 and divisible by the network's strides");
-  if (!(u.overlap >= 0 && u.overlap <= 0.9)) invalid("overlap must lie between 0 and 0.9");
-  return u;
 }
 
 std::vector<Label> read_labels(const json& j) {
@@ -154,18 +71,19 @@ std::vector<Label> read_labels(const json& j) {
   for (const json& item : j) {
     Label label;
     const int value = item.at("value").get<int>();
-    if (value < 1 || value > 255 || !seen.insert(value).second) invalid("label values must be 1 to 255, each once");
+    if (value < 1 || value > 255 || !seen.insert(value).second)
+      invalid_package("label values must be 1 to 255, each once");
     label.value = static_cast<std::uint8_t>(value);
     label.name = item.at("name").get<std::string>();
     label.category = read_code(item.at("category"));
     label.type = read_code(item.at("type"));
     const std::vector<std::uint8_t> color = read_bytes(item.at("color"));
-    if (color.size() != 3) invalid("a color has three values");
+    if (color.size() != 3) invalid_package("a color has three values");
     std::copy(color.begin(), color.end(), label.color_rgb.begin());
     label.lesion = item.at("lesion").get<bool>();
     labels.push_back(std::move(label));
   }
-  if (labels.empty()) invalid("it names no label");
+  if (labels.empty()) invalid_package("it names no label");
   return labels;
 }
 
@@ -174,12 +92,14 @@ void check_label_values(const ModelPackage& p) {
   std::vector<std::uint8_t> used;
   if (const auto* unet = std::get_if<UNetInference>(&p.inference))
     used.assign(unet->class_labels.begin() + 1, unet->class_labels.end());
+  else if (const auto* meshnet = std::get_if<MeshNetInference>(&p.inference))
+    used.assign(meshnet->class_labels.begin() + 1, meshnet->class_labels.end());
   else
     used = {1, 2, 4};
   for (const Region& region : p.regions) used.insert(used.end(), region.labels.begin(), region.labels.end());
   for (std::uint8_t value : used)
     if (std::none_of(p.labels.begin(), p.labels.end(), [&](const Label& l) { return l.value == value; }))
-      invalid("label " + std::to_string(value) + " is used but not among the labels");
+      invalid_package("label " + std::to_string(value) + " is used but not among the labels");
 }
 
 ModelPackage parse(const json& j, const std::string& folder) {
@@ -198,7 +118,7 @@ ModelPackage parse(const json& j, const std::string& folder) {
   p.weights_file = j.at("weights").at("file").get<std::string>();
   p.weights_sha256 = j.at("weights").at("sha256").get<std::string>();
   if (p.weights_file.empty() || std::filesystem::path(p.weights_file).filename() != p.weights_file)
-    invalid("the weights file must lie beside it");
+    invalid_package("the weights file must lie beside it");
   const json& input = j.at("input");
   p.modality = input.at("modality").get<std::string>();
   p.region = read_code(input.at("region"));
@@ -209,23 +129,13 @@ ModelPackage parse(const json& j, const std::string& folder) {
     for (const json& rule : item.value("find", json::array())) channel.rules.push_back(read_rule(rule));
     p.channels.push_back(std::move(channel));
   }
-  if (p.channels.empty()) invalid("it names no input channel");
+  if (p.channels.empty()) invalid_package("it names no input channel");
   for (std::size_t i = 0; i < p.channels.size(); ++i)
-    if (p.channel_index(p.channels[i].name) != i) invalid("two channels have the same name");
+    if (p.channel_index(p.channels[i].name) != i) invalid_package("two channels have the same name");
   p.reference_channel = p.channel_index(input.value("reference_channel", p.channels[0].name));
   p.display_channel = p.channel_index(input.value("display_channel", p.channels[p.reference_channel].name));
   p.preparation = read_preparation(j.at("preparation"), p);
-  const json& network = j.at("network");
-  const auto architecture = network.at("architecture").get<std::string>();
-  if (architecture == "unet") {
-    p.inference = read_unet(network, p);
-  } else if (architecture == "msnet_cascade") {
-    if (p.channels.size() != 4) invalid("msnet_cascade takes four channels");
-    p.inference = MsnetCascadeInference{};
-  } else {
-    throw Error(ErrorCode::model_unsupported,
-                "model.json asks for the network '" + architecture + "', which is not known");
-  }
+  p.inference = read_network(j.at("network"), p);
   p.labels = read_labels(j.at("labels"));
   for (const json& region : j.value("regions", json::array()))
     p.regions.push_back({region.at("name").get<std::string>(), read_bytes(region.at("labels"))});
@@ -239,6 +149,18 @@ bool within(const std::optional<double>& value, const std::optional<ChannelRule:
 }
 
 }  // namespace
+
+void invalid_package(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
+
+std::vector<std::uint8_t> read_bytes(const json& j) {
+  std::vector<std::uint8_t> out;
+  for (const json& item : j) {
+    const auto value = item.get<std::int64_t>();
+    if (value < 0 || value > 255) invalid_package("label values and colors must be 0 to 255");
+    out.push_back(static_cast<std::uint8_t>(value));
+  }
+  return out;
+}
 
 bool ChannelRule::matches(const SeriesTraits& traits) const {
   if (!description.empty() && !finds(description, traits.description)) return false;
@@ -286,11 +208,11 @@ ModelPackage read_model_package(const std::string& folder) {
 
 ModelPackage parse_model_package(const std::string& text, const std::string& folder) {
   const json j = json::parse(text, nullptr, false);
-  if (!j.is_object()) invalid("it is no JSON object");
+  if (!j.is_object()) invalid_package("it is no JSON object");
   try {
     return parse(j, folder);
   } catch (const json::exception& e) {
-    invalid(std::string("a field is missing or has the wrong type: ") + e.what());
+    invalid_package(std::string("a field is missing or has the wrong type: ") + e.what());
   }
 }
 

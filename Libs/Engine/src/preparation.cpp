@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/preparation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -46,6 +47,15 @@ Moments moments(const std::vector<float>& values, const Mask& mask) {
     if (mask[i]) squares += (values[i] - m.mean) * (values[i] - m.mean);
   m.deviation = std::sqrt(squares / static_cast<double>(m.count));
   return m;
+}
+
+// Between the neighbors in order, as NumPy's default; reorders the values.
+double quantile(std::vector<float>& values, double q) {
+  const double place = q * static_cast<double>(values.size() - 1);
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
+  std::nth_element(values.begin(), at, values.end());
+  const double low = *at, high = at + 1 == values.end() ? low : *std::min_element(at + 1, values.end());
+  return low + (place - std::floor(place)) * (high - low);
 }
 
 template <class T>
@@ -104,6 +114,10 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
 
   const Geometry& reference = channels[package.reference_channel].geometry;
   Geometry grid = reference;
+  if (wanted.conform) {
+    grid = conformed(grid, wanted.conform->size, wanted.conform->spacing_mm);
+    note("conform", "to " + triple(grid.size) + " voxels of " + triple(grid.spacing_mm) + " mm, linear");
+  }
   if (wanted.orient) {
     grid = oriented_lps(grid);
     note("orient", same_grid(grid, reference) ? "axes are L, P, S already" : "axes turned to L, P, S");
@@ -174,6 +188,18 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
     volume.voxels = cropped(volume.voxels, grid.size, first, last);
     float* const to = out.channels.values.data() + c * count;
     std::copy(volume.voxels.begin(), volume.voxels.end(), to);
+    if (wanted.rescale) {
+      const double low = quantile(volume.voxels, wanted.rescale->low);
+      const double high = quantile(volume.voxels, wanted.rescale->high);
+      if (!(high > low))
+        throw Error(ErrorCode::precondition_unmet,
+                    "channel " + package.channels[c].name + " has nearly one value everywhere: it holds no image");
+      for (std::size_t i = 0; i < count; ++i) {
+        const double value = (to[i] - low) / (high - low);
+        to[i] = static_cast<float>(wanted.rescale->clip ? std::clamp(value, 0.0, 1.0) : value);
+      }
+      note("normalize", package.channels[c].name + ": " + rounded(low) + " to " + rounded(high) + " became 0 to 1");
+    }
     if (wanted.zscore == Preparation::Statistics::none) continue;
     const bool own = mask == nullptr && wanted.zscore == Preparation::Statistics::channel;
     const Moments m = moments(volume.voxels, own ? channel_foreground(volume) : inside);

@@ -76,6 +76,19 @@ Geometry oriented_lps(const Geometry& grid) {
   return out;
 }
 
+Geometry conformed(const Geometry& grid, std::int64_t size, double spacing_mm) {
+  const auto middle = [](const Geometry& g) {
+    return g.position_mm({0.5 * static_cast<double>(g.size[0] - 1), 0.5 * static_cast<double>(g.size[1] - 1),
+                          0.5 * static_cast<double>(g.size[2] - 1)});
+  };
+  Geometry out;
+  out.size = {size, size, size};
+  out.spacing_mm = {spacing_mm, spacing_mm, spacing_mm};
+  out.axis = {{{0, -1, 0}, {0, 0, -1}, {1, 0, 0}}};
+  out.origin_mm = middle(grid) - middle(out);
+  return out;
+}
+
 Geometry respaced(const Geometry& grid, const Vec3& spacing_mm) {
   Geometry out = grid;
   for (std::size_t a = 0; a < 3; ++a) {

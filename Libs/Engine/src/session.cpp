@@ -43,6 +43,13 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
     model->networks_["unet"] = model->backend_->compile(build_unet(unet->network), weights);
     return model;
   }
+  if (const auto* meshnet = std::get_if<MeshNetInference>(&model->package_.inference)) {
+    MeshNetConfig config = meshnet->network;
+    fit_meshnet_weights(config, weights);
+    model->backend_ = load_backend(device, threads);
+    model->networks_["meshnet"] = model->backend_->compile(build_meshnet(config), weights);
+    return model;
+  }
   std::map<std::string, Weights> parts;
   for (auto& [name, tensor] : weights) {
     const std::size_t dot = name.find('.', name.find('.') + 1);
@@ -74,6 +81,8 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   labels.geometry = prepared.grid;
   if (const auto* unet = std::get_if<UNetInference>(&package.inference))
     labels.voxels = run_sliding_window(model, *unet, prepared, job, with_probabilities ? &probabilities : nullptr);
+  else if (const auto* meshnet = std::get_if<MeshNetInference>(&package.inference))
+    labels.voxels = run_meshnet(model, *meshnet, prepared, job);
   else
     labels.voxels = run_msnet_cascade(model, std::get<MsnetCascadeInference>(package.inference), prepared, seed, job,
                                       with_probabilities ? &probabilities : nullptr);

@@ -55,7 +55,7 @@ class TorchExecutable : public engine::Executable {
               .to(device_);
       std::vector<at::Tensor> values(graph_.nodes.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
-        job.check();
+        job.report("network", static_cast<double>(i) / static_cast<double>(values.size()));
         const Node& node = graph_.nodes[i];
         std::vector<at::Tensor> inputs;
         for (int n : node.inputs) {
@@ -63,7 +63,7 @@ class TorchExecutable : public engine::Executable {
           inputs.push_back(values[index]);
           if (last_use_[index] == i) values[index].reset();
         }
-        values[i] = node.op == Op::input ? x : evaluate(node, weights_[i], biases_[i], inputs);
+        values[i] = node.op == Op::input ? x : evaluate(node, weights_[i], biases_[i], inputs, job);
       }
       const at::Tensor y = values.back().to(at::kCPU).contiguous();
       Tensor output;
@@ -90,11 +90,68 @@ class TorchExecutable : public engine::Executable {
     return a == b ? x : at::constant_pad_nd(x, {b[2], a[2], b[1], a[1], b[0], a[0]});
   }
 
+  // oneDNN's dilated convolution is slow. Every d-th voxel per axis makes a grid of its own on which the convolution is
+  // plain; a row of such grids along x goes at once.
+  static at::Tensor dilated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, std::int64_t d,
+                            const Job& job) {
+    const std::int64_t C = weight.size(0), W = x.size(axes::W), steps = (W + d - 1) / d;
+    at::Tensor y = at::empty({1, C, x.size(axes::D), x.size(axes::H), W}, x.options());
+    for (std::int64_t z = 0; z < std::min(d, x.size(axes::D)); ++z)
+      for (std::int64_t row = 0; row < std::min(d, x.size(axes::H)); ++row) {
+        job.check();
+        const auto part = [&](const at::Tensor& t) {
+          return t.slice(axes::D, z, c10::nullopt, d).slice(axes::H, row, c10::nullopt, d);
+        };
+        const at::Tensor from = at::constant_pad_nd(part(x), {0, steps * d - W});
+        const std::int64_t D = from.size(axes::D), H = from.size(axes::H);
+        const at::Tensor grids = from.view({x.size(axes::C), D, H, steps, d}).permute({4, 0, 1, 2, 3}).contiguous();
+        const at::Tensor result = at::conv3d(grids, weight, bias, {1, 1, 1}, {1, 1, 1});
+        part(y).copy_(result.permute({1, 2, 3, 4, 0}).reshape({1, C, D, H, steps * d}).narrow(axes::W, 0, W));
+      }
+    return y;
+  }
+
+  // In slabs, because LibTorch copies what it convolves.
+  static at::Tensor conv_in_slabs(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                  const Job& job) {
+    const std::int64_t D = x.size(axes::D), halo = weight.size(axes::D) / 2, depth = 32;
+    at::Tensor y = at::empty({1, weight.size(0), D, x.size(axes::H), x.size(axes::W)}, x.options());
+    for (std::int64_t z = 0; z < D; z += depth) {
+      job.check();
+      const std::int64_t end = std::min(D, z + depth), from = std::max<std::int64_t>(0, z - halo);
+      const std::int64_t to = std::min(D, end + halo);
+      const at::Tensor slab =
+          at::constant_pad_nd(x.narrow(axes::D, from, to - from), {0, 0, 0, 0, from - z + halo, end + halo - to});
+      y.narrow(axes::D, z, end - z).copy_(at::conv3d(slab, weight, bias, {1, 1, 1}, {0, halo, halo}));
+    }
+    return y;
+  }
+
+  // Keeps the grid, as every convolution of a MeshNet does.
+  static bool keeps_grid(const Node& node, const at::Tensor& x, const at::Tensor& weight) {
+    const std::int64_t d = node.dilation[0], k = weight.size(axes::D);
+    const auto all = [](const engine::Dhw& v, std::int64_t value) { return v == engine::Dhw{value, value, value}; };
+    return x.size(axes::N) == 1 && weight.size(axes::H) == k && weight.size(axes::W) == k && (k == 1 || k == 3) &&
+           all(node.stride, 1) && all(node.dilation, d) && all(node.pad_before, k / 2 * d) &&
+           node.pad_before == node.pad_after;
+  }
+
+  // In place where nobody else needs the input.
+  static at::Tensor activated(Op op, const at::Tensor& x) {
+    at::Tensor y = x.storage().use_count() == 1 ? x : x.clone();
+    return op == Op::relu ? at::relu_(y) : op == Op::elu ? at::elu_(y) : at::gelu_(y);
+  }
+
   static at::Tensor evaluate(const Node& node, const at::Tensor& weight, const at::Tensor& bias,
-                             const std::vector<at::Tensor>& in) {
+                             const std::vector<at::Tensor>& in, const Job& job) {
     const at::Tensor& x = in[0];
     switch (node.op) {
       case Op::conv: {
+        if (x.device().is_cpu() && keeps_grid(node, x, weight)) {
+          constexpr std::int64_t kLarge = std::int64_t{1} << 26;
+          if (node.dilation[0] > 1 && weight.size(axes::D) == 3) return dilated(x, weight, bias, node.dilation[0], job);
+          if (x.numel() > kLarge) return conv_in_slabs(x, weight, bias, job);
+        }
         const bool symmetric = node.pad_before == node.pad_after;
         return at::conv3d(padded(node, x), weight, bias, list(node.stride),
                           symmetric ? list(node.pad_before) : std::vector<std::int64_t>{0, 0, 0}, list(node.dilation));
@@ -116,6 +173,10 @@ class TorchExecutable : public engine::Executable {
         return at::prelu(x, weight);
       case Op::leaky_relu:
         return at::leaky_relu(x, node.slope);
+      case Op::relu:
+      case Op::elu:
+      case Op::gelu:
+        return activated(node.op, x);
       case Op::add:
         return x + in[1];
       case Op::concat:

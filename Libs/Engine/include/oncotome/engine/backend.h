@@ -19,7 +19,7 @@ Device parse_device(const std::string& text);
 class Executable {
  public:
   virtual ~Executable() = default;
-  /// Input [N,C,D,H,W] to output [N,K,D',H',W']; checks `job` before each node.
+  /// Input [N,C,D,H,W] to output [N,K,D',H',W']; reports to `job` before each node.
   /// Throws Error{backend_failed, out_of_memory, cancelled}.
   virtual Tensor run(const Tensor& input, const Job& job) const = 0;
 };

@@ -17,10 +17,14 @@ enum class Op {
   input,           ///< The network's input, [N,C,D,H,W].
   conv,            ///< Cross-correlation; weight [Cout,Cin,kD,kH,kW]; zeros pad_before/pad_after.
   conv_transpose,  ///< Weight [Cin,Cout,kD,kH,kW]; the full result is cropped by pad_before/pad_after.
-  instance_norm,   ///< (x - mean) / sqrt(biased variance + 1e-5) * weight + bias, over D,H,W of each channel.
+  instance_norm,   ///< (x - mean) / sqrt(biased variance + 1e-5) * weight + bias, over D,H,W of each channel; without
+                   ///< a weight only the quotient.
   batch_norm,      ///< The same with the statistics of the whole batch, over N,D,H,W of each channel.
   prelu,           ///< weight[C] below zero.
   leaky_relu,      ///< `slope` below zero.
+  relu,            ///< 0 below zero.
+  elu,             ///< exp(x) - 1 below zero.
+  gelu,            ///< x * Phi(x), exact (arXiv:1606.08415).
   add,             ///< Of two equal shapes.
   concat,          ///< Along C.
   crop_depth,      ///< Drops pad_before[0] and pad_after[0] slices.

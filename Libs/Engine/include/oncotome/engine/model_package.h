@@ -43,8 +43,29 @@ struct ChannelSpec {
   bool is_called(const std::string& other) const;
 };
 
-/// What is done to the channels before the network, in this order.
+/// What is done to the channels before the network, in this order. prepare() does it from `conform` on; what is before
+/// moves or masks whole channels and is the caller's.
 struct Preparation {
+  /// A cube of the patient's axes round the volume's center, as FreeSurfer conforms: x to anterior, y to inferior, z to
+  /// left.
+  struct Conform {
+    std::int64_t size = 256;
+    double spacing_mm = 1;
+  };
+  /// Values to 0..1 between two quantiles of the channel.
+  struct Rescale {
+    double low = 0, high = 1;
+    bool clip = false;
+  };
+  /// By another package, when what is above zero has not the volume that the foreground must have.
+  struct ExtractBrain {
+    std::string model;        ///< Name of the package.
+    std::size_t channel = 0;  ///< That the brain is found in.
+  };
+  std::optional<double> register_tolerance_mm;  ///< Channels that lie further from the reference channel are moved.
+  bool bias_field = false;                      ///< N4 (doi 10.1109/TMI.2010.2046908).
+  std::optional<ExtractBrain> extract_brain;
+  std::optional<Conform> conform;
   bool orient = false;                      ///< To index axes along L, P, S.
   std::optional<Vec3> resample_spacing_mm;  ///< Linear; labels come back by nearest neighbor.
   std::optional<std::size_t> foreground;    ///< Channel whose voxels > 0 are the foreground, unless a mask is given.
@@ -54,7 +75,8 @@ struct Preparation {
     none,
     foreground,
     channel
-  } zscore = Statistics::none;    ///< Voxels that mean and deviation are taken over.
+  } zscore = Statistics::none;  ///< Voxels that mean and deviation are taken over.
+  std::optional<Rescale> rescale;
   bool noise_background = false;  ///< Background gets N(0,1) noise, seeded, instead of zeros.
 };
 
@@ -71,6 +93,15 @@ struct MsnetCascadeInference {
   std::int64_t batch_size = 5;  ///< Slabs that share their normalization statistics, as in the authors' inference.
   std::int64_t min_component_voxels = 2000;
   std::int64_t box_margin = 5;
+};
+
+/// One pass over the box round the head.
+struct MeshNetInference {
+  MeshNetConfig network;
+  std::vector<std::uint8_t> class_labels;
+  double crop_above = 0;           ///< The box holds every prepared value above this,
+  std::int64_t crop_margin = 0;    ///< and this many voxels round them.
+  bool largest_component = false;  ///< Only the largest component of all labels is kept.
 };
 
 /// A union of labels that has a name of its own, such as the tumor core; Dice is told for it.
@@ -90,7 +121,7 @@ struct ModelPackage {
   std::size_t display_channel = 0;    ///< Pictures show it.
   std::vector<ChannelSpec> channels;
   Preparation preparation;
-  std::variant<UNetInference, MsnetCascadeInference> inference;
+  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference> inference;
   std::vector<Label> labels;
   std::vector<Region> regions;
   double lesion_min_volume_mm3 = 0;

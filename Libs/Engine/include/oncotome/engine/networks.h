@@ -24,6 +24,23 @@ Dhw unet_divisor(const UNetConfig& config);
 /// Gives 2-D weights their depth axis; throws Error{weights_invalid} when names or shapes do not fit the configuration.
 void fit_unet_weights(const UNetConfig& config, Weights& weights);
 
+/// MeshNet (arXiv:1612.00940): dilated 3x3x3 convolutions that keep the grid, each with an activation, and a 1x1x1
+/// head.
+struct MeshNetConfig {
+  std::int64_t in_channels = 1;
+  std::int64_t channels = 15;
+  std::int64_t out_channels = 2;
+  std::vector<std::int64_t> dilations;  ///< Of each layer but the head.
+  Op activation = Op::elu;              ///< relu, elu or gelu.
+  bool instance_norm = false;  ///< After each convolution, without weights; the convolutions have no bias then.
+};
+
+/// [N,C,D,H,W] to logits [N,K,D,H,W]; weights are "layer.<i>.weight|bias" and "head.weight|bias". Throws
+/// Error{model_invalid}.
+Graph build_meshnet(const MeshNetConfig& config);
+/// Checks the weights, and widens both with channels of zeros where that is faster; throws Error{weights_invalid}.
+void fit_meshnet_weights(MeshNetConfig& config, Weights& weights);
+
 /// The anisotropic network of Wang et al. (arXiv:1709.00382): [N,4,D,H,W] to softmax [N,2,D-8,H,W]; H,W multiples of 4
 /// (2 without `second_downsampling`).
 Graph build_msnet(bool second_downsampling);

@@ -14,6 +14,9 @@ struct ChannelView {
 /// The grid with index axes closest to L, P, S that covers the same voxels.
 Geometry oriented_lps(const Geometry& grid);
 
+/// A cube of `size` voxels of `spacing_mm` round the grid's center, x to anterior, y to inferior, z to left.
+Geometry conformed(const Geometry& grid, std::int64_t size, double spacing_mm);
+
 /// The grid with another spacing that covers the same box: outer faces stay, sizes are rounded.
 Geometry respaced(const Geometry& grid, const Vec3& spacing_mm);
 
