@@ -47,7 +47,8 @@ find_package(Torch REQUIRED)
 if(NOT ONCOTOME_ENGINE_ONLY)
   find_package(VTK REQUIRED COMPONENTS CommonCore CommonDataModel FiltersCore FiltersGeneral IOImage ImagingCore
                                        RenderingCore RenderingFreeType RenderingOpenGL2)
-  find_package(ITK REQUIRED COMPONENTS ITKCommon ITKIONRRD ITKIONIFTI ITKIOImageBase)
+  find_package(ITK REQUIRED COMPONENTS ITKBiasCorrection ITKCommon ITKIOImageBase ITKIONIFTI ITKIONRRD ITKImageGrid ITKMetricsv4
+                                       ITKOptimizersv4 ITKRegistrationMethodsv4 ITKThresholding)
   find_package(ZLIB REQUIRED)
   find_package(OpenJPEG REQUIRED)
   find_path(MINIZIP_INCLUDE_DIR minizip/unzip.h REQUIRED)

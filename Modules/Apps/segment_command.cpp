@@ -74,6 +74,9 @@ void add_segment(CLI::App& app, Common& common) {
       ->allow_extra_args(false);
   command->add_option("--study", request.input.study_uid, "Study Instance UID, when the input holds several studies");
   add_geometry_option(*command, request.input.geometry);
+  command->add_option("--brain-model", request.brain_model_folder,
+                      "Model package that finds the brain, when the model needs one without skull (default: the one "
+                      "beside the model)");
   command->add_option("--mask", request.mask_file, "Brain mask (NIfTI or NRRD), where zero is not background");
   command->add_option("--truth", request.truth_file, "Label volume to compare with; adds an evaluation to the report");
   command

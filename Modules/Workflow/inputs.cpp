@@ -161,7 +161,7 @@ Candidate find_channel(const ChannelSpec& channel, const std::vector<Candidate>&
 
 void check_frames(const ModelPackage& package, StudyInputs& inputs) {
   const ChannelInput& reference = inputs.channels[package.reference_channel];
-  for (const ChannelInput& channel : inputs.channels) {
+  for (ChannelInput& channel : inputs.channels) {
     if (&channel == &reference) continue;
     const bool same = same_grid(channel.volume.geometry, reference.volume.geometry);
     if (channel.series && reference.series) {
@@ -173,7 +173,9 @@ void check_frames(const ModelPackage& package, StudyInputs& inputs) {
                     "channels " + channel.name + " and " + reference.name + " belong to different studies");
       const std::string& a = channel.series->frame_of_reference_uid;
       const std::string& b = reference.series->frame_of_reference_uid;
-      if (a != b || (a.empty() && !same))
+      channel.other_frame = a != b || (a.empty() && !same);
+      if (channel.other_frame && package.preparation.register_tolerance_mm) continue;
+      if (channel.other_frame)
         throw Error(ErrorCode::grid_mismatch, "channels " + channel.name + " and " + reference.name +
                                                   " do not share a frame of reference; register them first");
       if (a.empty())

@@ -19,6 +19,7 @@ struct ChannelInput {
   std::string description;
   Volume<float> volume;
   std::optional<dicom::Series> series;  ///< When it came from DICOM.
+  bool other_frame = false;  ///< Its coordinates have nothing to do with the reference channel's until registered.
 };
 
 struct StudyInputs {
@@ -35,7 +36,8 @@ struct InputRequest {
   dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;  ///< For slices that make no regular grid.
 };
 
-/// Finds and reads each channel of the package. DICOM channels must share one study and one frame of reference.
+/// Finds and reads each channel of the package. DICOM channels must share one study, and one frame of reference
+/// unless the package's preparation registers them.
 /// Throws Error{input_*, dicom_*, channel_missing, channel_ambiguous, grid_mismatch, usage, cancelled}.
 StudyInputs read_inputs(const engine::ModelPackage& package, const InputRequest& request, const Job& job);
 

@@ -23,7 +23,10 @@ json geometry_json(const Geometry& g) {
 }
 
 json channel_json(const ChannelInput& channel) {
-  json j{{"name", channel.name}, {"how", channel.how}, {"description", channel.description}};
+  json j{{"name", channel.name},
+         {"how", channel.how},
+         {"description", channel.description},
+         {"geometry", geometry_json(channel.volume.geometry)}};
   if (channel.series) {
     j["modality"] = channel.series->modality;
     j["series_uid"] = channel.series->series_uid;

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "conditioning.h"
 #include "evaluation.h"
 #include "html_report.h"
 #include "itkCommand.h"
@@ -71,6 +72,7 @@ class Processor {
     if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file, "the mask");
     if (!request_.truth_file.empty()) truth_ = read_labels(request_.truth_file, "the truth");
     timings_.lap("read");
+    condition_channels();
     segment();
     measure();
     describe();
@@ -109,9 +111,11 @@ class Processor {
       std::string_view stage;
       double begin, end;
     };
-    static constexpr Span kSpans[] = {{"scan", 0, 0.03},         {"read", 0.03, 0.08},   {"load model", 0.08, 0.1},
-                                      {"segment", 0.1, 0.9},     {"measure", 0.9, 0.93}, {"write DICOM", 0.93, 0.95},
-                                      {"draw pictures", 0.95, 1}};
+    static constexpr Span kSpans[] = {
+        {"scan", 0, 0.03},         {"read", 0.03, 0.08},         {"register", 0.08, 0.4},
+        {"bias field", 0.08, 0.4}, {"extract brain", 0.08, 0.4}, {"load model", 0.4, 0.41},
+        {"segment", 0.41, 0.9},    {"measure", 0.9, 0.93},       {"write DICOM", 0.93, 0.95},
+        {"draw pictures", 0.95, 1}};
     for (const Span& span : kSpans)
       if (span.stage == stage) job_.report(stage, span.begin + (span.end - span.begin) * fraction);
   }
@@ -140,6 +144,19 @@ class Processor {
     filter->Update();
   }
 
+  void condition_channels() {
+    const ConditioningRequest request{request_.brain_model_folder, request_.device, request_.threads,
+                                      !mask_.voxels.empty()};
+    Conditioning done =
+        condition(package_, inputs_, request, Job([this](std::string_view s, double f) { tell(s, f); }));
+    for (const auto& [step, note] : done.steps) report_["preparation"].push_back({{"step", step}, {"note", note}});
+    report_["corrections"] = inputs_.corrections;
+    for (const std::string& text : done.corrections) report_["corrections"].push_back(text);
+    inputs_.doubts.insert(inputs_.doubts.end(), done.doubts.begin(), done.doubts.end());
+    brain_ = std::move(done.brain);
+    timings_.lap("condition");
+  }
+
   void segment() {
     tell("load model", 0.0);
     const auto model = engine::Model::load(package_, request_.device, request_.threads);
@@ -153,7 +170,8 @@ class Processor {
     filter->SetWithProbabilities(wants("seg-fractional"));
     for (unsigned int i = 0; i < inputs_.channels.size(); ++i)
       filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs_.channels[i].volume));
-    if (!mask_.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask_));
+    const LabelVolume& mask = mask_.voxels.empty() ? brain_ : mask_;
+    if (!mask.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask));
     run_filter(filter, "segment");
     labels_ = itk::OncotomeBridge::VolumeOf<std::uint8_t>(filter->GetOutput());
     labels_.geometry = reference().volume.geometry;
@@ -162,7 +180,6 @@ class Processor {
     timings_.skip();
     for (const auto& [step, note] : filter->GetSegmentation().steps)
       report_["preparation"].push_back({{"step", step}, {"note", note}});
-    report_["corrections"] = inputs_.corrections;
     for (const std::string& text : filter->GetSegmentation().corrections) report_["corrections"].push_back(text);
     if (is_resampled(reference()))
       report_["corrections"].push_back(
@@ -402,7 +419,7 @@ class Processor {
   const std::time_t time_;
   fs::path folder_;
   StudyInputs inputs_;
-  LabelVolume mask_, truth_, labels_;
+  LabelVolume mask_, brain_, truth_, labels_;
   std::vector<engine::ProbabilityMap> probabilities_;
   std::vector<Lesion> lesions_;
   LesionVolume lesion_ids_;

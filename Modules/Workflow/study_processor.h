@@ -15,8 +15,9 @@ struct StudyRequest {
   InputRequest input;
   std::string model_folder;
   std::string output_folder;
-  std::string mask_file;   ///< Optional NIfTI or NRRD mask of the body part.
-  std::string truth_file;  ///< Optional label volume to compare with.
+  std::string brain_model_folder;  ///< For a model that extracts the brain; empty: the package beside the model.
+  std::string mask_file;           ///< Optional NIfTI or NRRD mask of the body part.
+  std::string truth_file;          ///< Optional label volume to compare with.
   /// Of seg, seg-fractional, labelmap, sr, rtstruct, sc, nrrd, nifti, png, html; empty: nrrd, png, html, and seg and sr
   /// when the input is DICOM. report.json always comes.
   std::set<std::string> formats;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the golden inputs and outputs of the two network kinds, from an implementation apart from the C++ one.
+"""Writes the golden inputs and outputs of the network kinds, from an implementation apart from the C++ one.
 
 Needs numpy and PyTorch (1.13 will do). `make_network_fixtures.py` writes fixtures/*.safetensors beside itself, each with the tensors
-"input" [C,D,H,W] and "output" (msnet: softmax [2,D-8,H,W]; unet: logits [K,D,H,W]), computed in float64, stored in float32.
+"input" [C,D,H,W] and "output" (msnet: softmax [2,D-8,H,W]; unet, meshnet: logits [K,D,H,W]), computed in float64, stored in float32.
 
 The weights are not stored; this formula makes them anew, for each network by itself:
   n = 0; for each tensor, names sorted bytewise; for each of its elements in storage order (last index fastest):
@@ -13,7 +13,7 @@ The weights are not stored; this formula makes them anew, for each network by it
       gamma  (.gamma, .norm.weight)                       1 + u
       beta and bias  (.beta, .bias)                       u
       PReLU slope  (.alpha)                               0.25 + 0.5 * u
-The output channels are the axis: msnet conv `.w` 4, msnet `deconv_.w` 3, unet `.weight` 0, unet `.up.weight` 1.
+The output channels are the axis: msnet conv `.w` 4, msnet `deconv_.w` 3, unet and meshnet `.weight` 0, unet `.up.weight` 1.
 msnet's moving_mean and moving_variance are never used, so they are neither made nor counted.
 Names and shapes stand in each file's header under __metadata__.weights, a JSON text {name: shape}.
 Input: the same u with n from 0, value = float32(4 * u).
@@ -24,6 +24,7 @@ against fusion/simple.nii.gz; nothing is written.
 import argparse
 import gzip
 import json
+import math
 import pathlib
 import struct
 import time
@@ -273,6 +274,41 @@ def real_case(weights_path, case, margin=5):
           f"truth {whole.sum() / 1000:.1f} ml, crop {shape}, {time.time() - start:.1f} s")
 
 
+# ---- meshnet
+
+def meshnet_shapes(config):
+    shapes, cin = {}, 1
+    for i in range(len(config["dilations"])):
+        shapes[f"layer.{i}.weight"] = [config["channels"], cin, 3, 3, 3]
+        if not config["instance_norm"]:
+            shapes[f"layer.{i}.bias"] = [config["channels"]]
+        cin = config["channels"]
+    return {**shapes, "head.weight": [config["out_channels"], cin, 1, 1, 1], "head.bias": [config["out_channels"]]}
+
+
+def meshnet(weights, x, config):
+    """x [1,D,H,W] -> logits [K,D,H,W], by shifted sums in NumPy."""
+    erf = np.vectorize(math.erf)
+    activations = {"relu": lambda v: np.maximum(v, 0), "elu": lambda v: np.where(v > 0, v, np.expm1(np.minimum(v, 0))),
+                   "gelu": lambda v: 0.5 * v * (1 + erf(v / math.sqrt(2)))}
+    w = {k: v.astype(np.float64) for k, v in weights.items()}
+    x = x.numpy()
+    for i, d in enumerate(config["dilations"]):
+        padded = np.pad(x, [(0, 0), (d, d), (d, d), (d, d)])
+        kernel, y = w[f"layer.{i}.weight"], 0
+        for a, b, c in np.ndindex(3, 3, 3):
+            part = padded[:, a * d:a * d + x.shape[1], b * d:b * d + x.shape[2], c * d:c * d + x.shape[3]]
+            y = y + np.tensordot(kernel[:, :, a, b, c], part, 1)
+        if config["instance_norm"]:
+            mean, var = y.mean(axis=(1, 2, 3), keepdims=True), y.var(axis=(1, 2, 3), keepdims=True)
+            y = (y - mean) / np.sqrt(var + 1e-5)
+        else:
+            y = y + w[f"layer.{i}.bias"].reshape(-1, 1, 1, 1)
+        x = activations[config["activation"]](y)
+    y = np.tensordot(w["head.weight"][:, :, 0, 0, 0], x, 1) + w["head.bias"].reshape(-1, 1, 1, 1)
+    return torch.from_numpy(y)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Golden fixtures of the network kinds")
     parser.add_argument("--real", nargs=2, type=pathlib.Path, metavar=("WEIGHTS", "CASE"))
@@ -299,6 +335,10 @@ def main():
         config = {"dimensions": dimensions, "in_channels": 2, "out_channels": 3, "features": [4, 8, 12],
                   "convs_per_stage": 2}
         save(name, unet_shapes(config), shape, lambda w, x, config=config: unet(w, x, config), config)
+    for activation, norm in (("relu", False), ("elu", False), ("gelu", True)):
+        config = {"channels": 9, "out_channels": 3, "dilations": [1, 3, 2], "activation": activation, "instance_norm": norm}
+        save(f"meshnet_{activation}", meshnet_shapes(config), [1, 7, 9, 10],
+             lambda w, x, config=config: meshnet(w, x, config), config)
 
 
 if __name__ == "__main__":

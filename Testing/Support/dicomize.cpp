@@ -8,6 +8,7 @@
 #include <numeric>
 #include <random>
 
+#include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "series_writer.h"
 #include "volume_io.h"
@@ -41,7 +42,7 @@ void describe(testing::SeriesRecipe& recipe, const std::string& name) {
 }
 
 void convert(const std::string& argument, const std::string& output, const std::string& seed, int number,
-             bool shuffle) {
+             bool shuffle, bool own_frames) {
   const std::size_t equals = argument.find('=');
   if (equals == std::string::npos || equals == 0) throw Error(ErrorCode::usage, "'" + argument + "' is not NAME=FILE");
   const std::string name = argument.substr(0, equals);
@@ -56,6 +57,7 @@ void convert(const std::string& argument, const std::string& output, const std::
   recipe.directory = (std::filesystem::path(output) / name).string();
   recipe.seed = seed;
   recipe.series_number = number;
+  if (own_frames) recipe.frame_of_reference_uid = make_uid(seed + " frame of " + name);
   describe(recipe, name);
   if (shuffle) {
     recipe.order.resize(static_cast<std::size_t>(volume.geometry.size[2]));
@@ -71,16 +73,17 @@ int main(int argc, char** argv) {
   CLI::App app("Writes volumes as DICOM series of one study with one frame of reference");
   std::string output, seed;
   std::vector<std::string> volumes;
-  bool shuffle = false;
+  bool shuffle = false, own_frames = false;
   app.add_option("--output", output, "Folder; one folder per series is made in it")->required();
   app.add_option("--study-seed", seed, "The same text gives the same UIDs")->required();
   app.add_flag("--shuffle", shuffle, "File names and instance numbers out of order");
+  app.add_flag("--own-frames", own_frames, "A frame of reference for each series");
   app.add_option("volumes", volumes, "NAME=FILE, NAME one of FLAIR, T1, T1ce, T2, CT, PT or any other (MR)")
       ->required();
   CLI11_PARSE(app, argc, argv);
   try {
     for (std::size_t i = 0; i < volumes.size(); ++i)
-      convert(volumes[i], output, seed, static_cast<int>(i) + 1, shuffle);
+      convert(volumes[i], output, seed, static_cast<int>(i) + 1, shuffle, own_frames);
   } catch (const Error& error) {
     std::cerr << "oncotome-dicomize: " << error.what() << '\n';
     return error.exit_code();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <numeric>
 
 #include "oncotome/engine/components.h"
 #include "oncotome/engine/inference.h"
@@ -16,18 +18,23 @@ void for_rows(const Index3& size, const Index3& first, const Index3& box, F&& f)
       f(first[0] + size[0] * (y + first[1] + size[1] * (z + first[2])), box[0] * (y + box[1] * z), box[0]);
 }
 
-void keep_largest(std::vector<std::uint8_t>& labels, const Index3& size) {
+void keep_largest(std::vector<std::uint8_t>& labels, const Index3& size, std::vector<StepNote>& steps) {
   const Components parts = connected_components(labels, size, Connectivity::corners26);
-  if (parts.voxel_counts.size() < 2) return;
+  if (parts.voxel_counts.empty()) return;
   const auto most = std::max_element(parts.voxel_counts.begin(), parts.voxel_counts.end());
   const auto kept = static_cast<std::int32_t>(most - parts.voxel_counts.begin()) + 1;
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (parts.labels[i] != kept) labels[i] = 0;
+  const auto all = std::accumulate(parts.voxel_counts.begin(), parts.voxel_counts.end(), std::int64_t{0});
+  char note[96];
+  std::snprintf(note, sizeof note, "the largest of %zu components, %.1f %% of them all", parts.voxel_counts.size(),
+                100 * static_cast<double>(*most) / static_cast<double>(all));
+  steps.push_back({"components", note});
 }
 
 }  // namespace
 
-std::vector<std::uint8_t> run_meshnet(const Model& model, const MeshNetInference& inference, const Prepared& prepared,
+std::vector<std::uint8_t> run_meshnet(const Model& model, const MeshNetInference& inference, Prepared& prepared,
                                       const Job& job) {
   const Index3& size = prepared.grid.size;
   const auto volume = static_cast<std::int64_t>(prepared.grid.voxel_count());
@@ -61,7 +68,7 @@ std::vector<std::uint8_t> run_meshnet(const Model& model, const MeshNetInference
       labels[static_cast<std::size_t>(to + i)] = inference.class_labels[static_cast<std::size_t>(best)];
     }
   });
-  if (inference.largest_component) keep_largest(labels, size);
+  if (inference.largest_component) keep_largest(labels, size, prepared.steps);
   job.report("segment", 1.0);
   return labels;
 }

@@ -66,6 +66,15 @@ TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
   EXPECT_EQ(with("/network/architecture", "transformer"), ErrorCode::model_unsupported);
   EXPECT_EQ(with("/preparation/0/step", "guess"), ErrorCode::model_unsupported);
   EXPECT_EQ(with("/preparation/0/step", "crop"), ErrorCode::model_invalid);
+  const json quantile{{"step", "normalize"}, {"method", "quantile"}, {"low", 0.98}, {"high", 0.02}, {"clip", true}};
+  const json conform{{"step", "conform"}, {"axes", "AIL"}, {"size", 256}, {"spacing_mm", 1}};
+  const json brain{{"step", "extract_brain"}, {"model", "../brain"}, {"channel", "T1"}};
+  EXPECT_EQ(with("/preparation", {quantile}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/preparation", {conform, {{"step", "orient"}, {"axes", "LPS"}}}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/preparation", {conform, {{"step", "register"}, {"tolerance_mm", 2}}}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/preparation", {{{"step", "register"}, {"tolerance_mm", -1}}}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/preparation", {brain}), ErrorCode::model_invalid);
+  EXPECT_EQ(with("/network", {{"architecture", "meshnet"}}), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/patch_size", {63, 64, 64}), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/class_labels", {0, 1, 2, 77}), ErrorCode::model_invalid);
   EXPECT_EQ(with("/regions/0/labels", {1, 9}), ErrorCode::model_invalid);

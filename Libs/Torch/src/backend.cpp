@@ -142,6 +142,19 @@ class TorchExecutable : public engine::Executable {
     return op == Op::relu ? at::relu_(y) : op == Op::elu ? at::elu_(y) : at::gelu_(y);
   }
 
+  // Without weights a channel at a time: LibTorch's needs as much memory again.
+  static at::Tensor standardized(const at::Tensor& x, const Job& job) {
+    at::Tensor y = x.storage().use_count() == 1 ? x : x.clone();
+    for (std::int64_t n = 0; n < y.size(axes::N); ++n)
+      for (std::int64_t c = 0; c < y.size(axes::C); ++c) {
+        job.check();
+        at::Tensor part = y[n][c];
+        const auto [variance, mean] = at::var_mean(part, /*unbiased=*/false);
+        part.sub_(mean).mul_((variance + 1e-5).rsqrt());
+      }
+    return y;
+  }
+
   static at::Tensor evaluate(const Node& node, const at::Tensor& weight, const at::Tensor& bias,
                              const std::vector<at::Tensor>& in, const Job& job) {
     const at::Tensor& x = in[0];
@@ -166,6 +179,7 @@ class TorchExecutable : public engine::Executable {
         return y.contiguous();
       }
       case Op::instance_norm:
+        if (node.weight.empty()) return standardized(x, job);
         return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, 1e-5, false);
       case Op::batch_norm:
         return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, 1e-5, false);

@@ -102,6 +102,20 @@ TEST(Networks, The_unet_gives_the_output_of_an_independent_implementation_in_2d)
   expect_output("unet2d", build_unet(config), weights);
 }
 
+TEST(Networks, The_meshnet_gives_the_output_of_an_independent_implementation) {
+  const std::pair<const char*, Op> kinds[] = {
+      {"meshnet_relu", Op::relu}, {"meshnet_elu", Op::elu}, {"meshnet_gelu", Op::gelu}};
+  for (const auto& [name, activation] : kinds) {
+    SCOPED_TRACE(name);
+    MeshNetConfig config{1, 9, 3, {1, 3, 2}, activation, activation == Op::gelu};
+    Weights weights = formula_weights(name);
+    expect_output(name, build_meshnet(config), weights);
+    fit_meshnet_weights(config, weights);
+    EXPECT_EQ(config.channels, 16);
+    expect_output(name, build_meshnet(config), weights);
+  }
+}
+
 TEST(Networks, A_weight_that_does_not_fit_is_named) {
   const UNetConfig config{3, 2, 3, {4, 8, 12}, 2};
   Weights weights = formula_weights("unet");

@@ -29,8 +29,8 @@ std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInfer
                                              const Prepared& prepared, const Job& job,
                                              std::vector<Probability>* probabilities = nullptr);
 
-/// Labels [D,H,W] of a MeshNet.
-std::vector<std::uint8_t> run_meshnet(const Model& model, const MeshNetInference& inference, const Prepared& prepared,
+/// Labels [D,H,W] of a MeshNet; adds what was kept to the steps.
+std::vector<std::uint8_t> run_meshnet(const Model& model, const MeshNetInference& inference, Prepared& prepared,
                                       const Job& job);
 
 /// Labels [D,H,W] of the cascade: 2 edema, 1 core, 4 enhancing. Into `probabilities`, unless it is null, the mean of
