@@ -89,9 +89,10 @@ private:
   CenterOfMass(const TImage * image);
   double
   InformationOf(TransformType * transform) const;
-  /** Refines the transform at each of the spacings, mm; the progress goes on to `progress`. */
+  /** Refines the transform at each of the spacings, mm, until steps are below `least_step`; the progress goes on to
+   * `progress`. */
   void
-  Refine(TransformType * transform, const std::vector<double> & spacings, float progress);
+  Refine(TransformType * transform, const std::vector<double> & spacings, double least_step, float progress);
 
   bool                            m_CoordinatesDiffer{ false };
   typename TransformType::Pointer m_Transform;

@@ -134,13 +134,14 @@ template <typename TImage>
 void
 RigidChannelRegistrationFilter<TImage>::Refine(TransformType *             transform,
                                                const std::vector<double> & spacings,
+                                               double                      least_step,
                                                float                       progress)
 {
   using MetricType = MattesMutualInformationImageToImageMetricv4<TImage, TImage>;
   using MethodType = ImageRegistrationMethodv4<TImage, TImage, TransformType>;
   using OptimizerType = RegularStepGradientDescentOptimizerv4<double>;
-  constexpr unsigned int kIterations = 100;
-  constexpr double       kSamples = 60000;
+  constexpr unsigned int kIterations = 60;
+  constexpr double       kSamples = 30000;
 
   const auto metric = MetricType::New();
   metric->SetNumberOfHistogramBins(32);
@@ -153,8 +154,8 @@ RigidChannelRegistrationFilter<TImage>::Refine(TransformType *             trans
   const auto optimizer = OptimizerType::New();
   optimizer->SetScalesEstimator(scales);
   optimizer->SetDoEstimateLearningRateOnce(true);
-  optimizer->SetMinimumStepLength(1e-3);
-  optimizer->SetRelaxationFactor(0.6);
+  optimizer->SetMinimumStepLength(least_step);
+  optimizer->SetRelaxationFactor(0.5);
   optimizer->SetNumberOfIterations(kIterations);
   optimizer->SetGradientMagnitudeTolerance(1e-6);
 
@@ -227,22 +228,17 @@ RigidChannelRegistrationFilter<TImage>::GenerateData()
     starts.push_back(start(CenterOfMass(moving) - center));
   }
   double best = -1;
-  for (std::size_t i = 0; i < starts.size(); ++i)
+  for (const auto & candidate : starts)
   {
-    // Without an overlap there is nothing to follow.
-    if (i + 1 < starts.size() && this->InformationOf(starts[i]) <= 0)
-    {
-      continue;
-    }
-    this->Refine(starts[i], { 4.0 }, 0.4F * static_cast<float>(i + 1) / static_cast<float>(starts.size()));
-    const double information = this->InformationOf(starts[i]);
+    const double information = this->InformationOf(candidate);
     if (information > best)
     {
       best = information;
-      m_Transform = starts[i];
+      m_Transform = candidate;
     }
   }
-  this->Refine(m_Transform, { 2.0, 1.0 }, 0.98F);
+  this->Refine(m_Transform, { 4.0 }, 0.05, 0.4F);
+  this->Refine(m_Transform, { 2.0, 1.0 }, 0.01, 0.98F);
   m_InformationAfter = this->InformationOf(m_Transform);
 
   const auto matrix = m_Transform->GetMatrix();
