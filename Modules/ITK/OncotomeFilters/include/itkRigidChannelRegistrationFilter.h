@@ -2,9 +2,6 @@
 #ifndef itkRigidChannelRegistrationFilter_h
 #define itkRigidChannelRegistrationFilter_h
 
-#include <array>
-#include <vector>
-
 #include "itkEuler3DTransform.h"
 #include "itkImageToImageFilter.h"
 
@@ -89,10 +86,9 @@ private:
   CenterOfMass(const TImage * image);
   double
   InformationOf(TransformType * transform) const;
-  /** Refines the transform at each of the spacings, mm, until steps are below `least_step`; the progress goes on to
-   * `progress`. */
+  /** Refines the transform at a spacing, mm; the progress goes on to `progress`. */
   void
-  Refine(TransformType * transform, const std::vector<double> & spacings, double least_step, float progress);
+  Refine(TransformType * transform, double spacing, float progress);
 
   bool                            m_CoordinatesDiffer{ false };
   typename TransformType::Pointer m_Transform;
