@@ -29,9 +29,16 @@ class Conditioner {
       : package_(package), wanted_(package.preparation), inputs_(inputs), request_(request), job_(job) {}
 
   Conditioning run() {
+    const bool brain_wanted = wanted_.extract_brain && !request_.has_mask;
+    const bool brain_needed = brain_wanted && !is_stripped();
+    // What cannot be done is told before the minutes are spent.
+    const std::string folder = brain_needed ? brain_model_folder() : "";
     if (wanted_.register_tolerance_mm) register_channels();
     if (wanted_.bias_field) correct_bias_fields();
-    if (wanted_.extract_brain && !request_.has_mask) extract_brain();
+    if (brain_needed)
+      extract_brain(folder);
+    else if (brain_wanted)
+      note("extract_brain", "not needed: the channels hold a brain alone");
     return std::move(out_);
   }
 
@@ -124,12 +131,8 @@ class Conditioner {
                     " beside the model to do it; name one with --brain-model, or give a brain mask with --mask");
   }
 
-  void extract_brain() {
-    if (is_stripped()) {
-      note("extract_brain", "not needed: the channels hold a brain alone");
-      return;
-    }
-    const engine::ModelPackage package = engine::read_model_package(brain_model_folder());
+  void extract_brain(const std::string& folder) {
+    const engine::ModelPackage package = engine::read_model_package(folder);
     if (package.channels.size() != 1)
       throw Error(ErrorCode::model_unsupported, "the brain model takes more than one channel");
     const ChannelInput& channel = inputs_.channels[wanted_.extract_brain->channel];
