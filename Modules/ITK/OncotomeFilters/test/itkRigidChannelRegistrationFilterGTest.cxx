@@ -12,6 +12,8 @@ namespace
 
 using ImageType = itk::Image<float, 3>;
 using Filter = itk::RigidChannelRegistrationFilter<ImageType>;
+using oncotome::operator+;
+using oncotome::operator-;
 
 // A head of blobs that no symmetry repeats, as two contrasts show it.
 double
@@ -48,7 +50,7 @@ Scan(const oncotome::Vec3 & spacing, const itk::Euler3DTransform<double> & pose,
       for (std::int64_t x = 0; x < grid.size[0]; ++x)
       {
         const oncotome::Vec3 p =
-          grid.position_mm({ static_cast<double>(x), static_cast<double>(y), static_cast<double>(z) });
+            grid.position_mm({ static_cast<double>(x), static_cast<double>(y), static_cast<double>(z) });
         const auto q = pose.TransformPoint(itk::Point<double, 3>(p.data()));
         volume.at(x, y, z) = static_cast<float>(Head({ q[0], q[1], q[2] }, inverted));
       }
