@@ -41,8 +41,8 @@ void describe(testing::SeriesRecipe& recipe, const std::string& name) {
   }
 }
 
-void convert(const std::string& argument, const std::string& output, const std::string& seed, int number,
-             bool shuffle, bool own_frames) {
+void convert(const std::string& argument, const std::string& output, const std::string& seed, int number, bool shuffle,
+             bool own_frames) {
   const std::size_t equals = argument.find('=');
   if (equals == std::string::npos || equals == 0) throw Error(ErrorCode::usage, "'" + argument + "' is not NAME=FILE");
   const std::string name = argument.substr(0, equals);
