@@ -15,7 +15,7 @@ using Filter = itk::RigidChannelRegistrationFilter<ImageType>;
 using oncotome::operator+;
 using oncotome::operator-;
 
-// A head of blobs that no symmetry repeats, as two contrasts show it.
+// A head of blobs and folds that no symmetry repeats, as two contrasts show it.
 double
 Head(const oncotome::Vec3 & p, bool inverted)
 {
@@ -24,7 +24,8 @@ Head(const oncotome::Vec3 & p, bool inverted)
   {
     return 0;
   }
-  double value = 60;
+  double value =
+      60 + 20 * std::sin(p[0] / 7 + p[1] / 31) * std::sin(p[1] / 8 - p[2] / 23) + 15 * std::cos(p[2] / 6 + p[0] / 19);
   for (int i = 0; i < 9; ++i)
   {
     const oncotome::Vec3 blob{ 45 * std::sin(2.1 * i), 55 * std::sin(1.3 * i + 1), 40 * std::cos(1.7 * i) };
