@@ -67,7 +67,9 @@ json report_json(const dicom::DeidentifyReport& r, const std::vector<std::string
             {"dates_shifted", r.dates_shifted},
             {"private_removed", r.private_removed},
             {"private_kept", r.private_kept}}},
-          {"notes", {"pixels were not looked at: text or a face in them stays"}}};
+          {"notes",
+           {"pixels were not looked at: text or a face in them stays",
+            "the names and ids of a file were looked for in the texts of that file alone"}}};
 }
 
 void run(const Options& options, const Common& common) {

@@ -85,7 +85,7 @@ def base(sop_class, modality, implicit=False):
     return d
 
 
-UIDS = {name: generate_uid() for name in ("study", "frame", "image", "PT", "SR", "SEG", "RTSTRUCT", "OT", "segment")}
+UIDS = {name: generate_uid() for name in ("study", "frame", "image", "PT", "SR", "SEG", "RTSTRUCT", "OT", "CT", "segment")}
 
 
 def pixels(d):
@@ -246,6 +246,88 @@ def made_up_objects(check, scratch):
     check.need(refused.returncode == 2 and not (folder / "out").exists(), "an output within the input is refused")
 
 
+def structure_set(points, implicit):
+    rt = base("1.2.840.10008.5.1.4.1.1.481.3", "RTSTRUCT", implicit)
+    numbers = [f"{value:.3f}" for k in range(points) for value in (k * 0.7, -k * 0.3, 12)]
+    rt.ROIContourSequence = Sequence([item(ReferencedROINumber=1, ContourSequence=Sequence([item(
+        ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=points, ContourData=numbers)]))])
+    return rt
+
+
+def points_of(rt):
+    data = rt.ROIContourSequence[0].ContourSequence[0].ContourData
+    values = data.decode().split("\\") if isinstance(data, bytes) else data
+    return np.array([float(v) for v in values]).reshape(-1, 3)
+
+
+def long_texts(check, scratch):
+    """Explicit VR writes more than 64 KiB of ContourData as UN: it must come through, as often as one likes."""
+    folder = scratch / "long"
+    folder.mkdir()
+    want = []
+    for name, implicit in (("explicit", False), ("implicit", True)):
+        rt = structure_set(5000, implicit)
+        rt.save_as(folder / f"{name}.dcm", write_like_original=False)
+        want.append([(k * 0.7, -k * 0.3, 12) for k in range(5000)])
+    check.need(b"\x06\x30\x50\x00UN" in (folder / "explicit.dcm").read_bytes(), "the explicit source has UN")
+    palette = base("1.2.840.10008.5.1.4.1.1.2", "CT")
+    pixels(palette)
+    palette.add_new(0x00281201, "UN", b"\0\1" * 40000)
+    palette.save_as(folder / "palette.dcm", write_like_original=False)
+    for source, output, left_out in ((folder, "long-1", 1), (scratch / "long-1", "long-2", 0)):
+        report, _ = check.run(source, "-o", scratch / output)
+        check.need((report["written"], sum(report["left_out"].values())) == (2, left_out), f"{output}: {report}")
+        got = [points_of(d) for d in check.outputs(scratch / output)]
+        check.need(np.allclose(got, want, atol=6e-4), f"{output}: every point of a long contour stays")
+
+
+def screens(check, scratch):
+    """What may have text or a face in its pixels goes out only where it says that it has none."""
+    folder = scratch / "screens"
+    folder.mkdir()
+    root = "1.2.840.10008.5.1.4.1.1."
+    cases = [(root + "2", {"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}), (root + "2", {"ConversionType": "WSD"})]
+    cases += [(root + end, {}) for end in ("7", "7.4", "3", "3.1", "6", "6.1", "6.2", "77.1", "77.1.1", "77.1.4", "77.1.4.1")]
+    for burned in ("NO", ""):
+        for k, (sop_class, values) in enumerate(cases):
+            d = base(sop_class, "OT")
+            pixels(d)
+            for name, value in values.items():
+                setattr(d, name, value)
+            if burned:
+                d.BurnedInAnnotation = burned
+            d.save_as(folder / f"{burned}{k}.dcm", write_like_original=False)
+    report, _ = check.run(folder, "-o", scratch / "screens-out")
+    check.need((report["written"], sum(report["left_out"].values())) == (len(cases), len(cases)), f"screens: {report}")
+    check.need(all(d.BurnedInAnnotation == "NO" for d in check.outputs(scratch / "screens-out")), "only those that say so")
+
+
+def short_names(check, scratch):
+    """Two letters are found as a word, and no word is broken for holding them; what no table knows is removed."""
+    folder = scratch / "short"
+    folder.mkdir()
+    d = base("1.2.840.10008.5.1.4.1.1.2", "CT")
+    pixels(d)
+    d.PatientName, d.PatientID, d.Manufacturer = "Max^Li", "123", "Maxilla Lines"
+    d.FilterType, d.ReconstructionMethod, d.PositionReferenceIndicator = "Li 123", "Maximum of 1234 lines", "given by (Max)"
+    code = lambda scheme, meaning: item(CodeValue="T-1", CodingSchemeDesignator=scheme, CodeMeaning=meaning)
+    d.AnatomicRegionSequence = Sequence([code("SRT", "Max"), code("99SITE", "Max"), code("99SITE", "Maximum")])
+    for tag, vr, value in ((0x00100033, "LO", "19500101 birth"), (0x00100034, "LO", "20200101 death"), (0x00189999, "LO", "odd words"),
+                           (0x00200F02, "DS", "4711.4711")):
+        d.add_new(tag, vr, value)
+    d.save_as(folder / "a.dcm", write_like_original=False)
+    for name, *options in (("short-1",), ("short-2", "--retain", "dates"), ("short-3", "--retain", "shifted-dates")):
+        check.run(folder, "-o", scratch / name, *options)
+        out = check.outputs(scratch / name)[0]
+        meanings = [c.CodeMeaning for c in out.AnatomicRegionSequence]
+        check.need(meanings == ["Max", "REMOVED", "Maximum"], f"{name}: the words of codes are {meanings}")
+        got = (out.FilterType, out.PositionReferenceIndicator, out.ReconstructionMethod, out.Manufacturer)
+        check.need(got == ("REMOVED", "REMOVED", "Maximum of 1234 lines", "Maxilla Lines"), f"{name}: texts are {got}")
+        data = (scratch / name / "000001.dcm").read_bytes()
+        for gone in (b"19500101", b"20200101", b"odd words", b"4711.4711", b"Li 123"):
+            check.need(gone not in data, f"{name}: {gone} is left")
+
+
 def faults(paths):
     """What dciodvfy calls an error, in one file of each series."""
     first = {}
@@ -287,7 +369,8 @@ def main():
     program, data = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     check = Check(program)
     with tempfile.TemporaryDirectory() as scratch:
-        made_up_objects(check, pathlib.Path(scratch))
+        for part in (made_up_objects, long_texts, screens, short_names):
+            part(check, pathlib.Path(scratch))
         there = (data / "ct_lung_dx").is_dir()
         if there:
             real(check, data, pathlib.Path(scratch))

@@ -37,7 +37,18 @@ std::vector<std::string> files_under(const std::vector<std::string>& paths, cons
   return files;
 }
 
-bool starts_with(const std::string& text, const char* head) { return text.rfind(head, 0) == 0; }
+bool starts_with(const std::string& text, const std::string& head) { return text.rfind(head, 0) == 0; }
+
+/// Screens, ultrasound and photographs: text or a face may be in their pixels.
+bool is_suspect(DcmDataset& dataset, const std::string& sop_class) {
+  // Each with the classes below it, such as video under photographs.
+  for (const char* family : {UID_SecondaryCaptureImageStorage, UID_RETIRED_UltrasoundMultiframeImageStorage,
+                             UID_RETIRED_UltrasoundImageStorage, UID_RETIRED_VLImageStorage})
+    if (sop_class == family || starts_with(sop_class, std::string(family) + '.')) return true;
+  const std::vector<std::string> types = split_values(raw_text(dataset, DCM_ImageType));
+  return std::find(types.begin(), types.end(), "SCREEN SAVE") != types.end() ||
+         !raw_text(dataset, DCM_ConversionType).empty();
+}
 
 /// Why an object cannot be handed out, or "".
 std::string refusal(DcmDataset& dataset) {
@@ -46,16 +57,19 @@ std::string refusal(DcmDataset& dataset) {
   if (burned == "YES") return "burned-in annotation";
   if (starts_with(sop_class, "1.2.840.10008.5.1.4.1.1.104.") || dataset.tagExists(DCM_EncapsulatedDocument))
     return "encapsulated document";
-  if (sop_class == "1.2.840.10008.5.1.4.1.1.66") return "raw data";
-  for (const char* screen : {"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"})
-    if ((sop_class == screen || starts_with(sop_class, "1.2.840.10008.5.1.4.1.1.7.")) && burned != "NO")
-      return "secondary capture or ultrasound that does not say it has no burned-in annotation";
+  if (sop_class == UID_RawDataStorage) return "raw data";
+  if (burned != "NO" && is_suspect(dataset, sop_class))
+    return "screen, ultrasound or photograph that does not say it has no burned-in annotation";
+  if (!settle_unknown(dataset)) return "binary value of unknown representation";
   return "";
 }
 
 void write(DcmFileFormat& file, const std::string& folder, std::uint64_t number) {
   const DcmXfer syntax(file.getDataset()->getOriginalXfer());
-  const E_TransferSyntax own = syntax.isEncapsulated() ? syntax.getXfer() : EXS_LittleEndianExplicit;
+  // Explicit has no room for a text of more than 64 KiB but as UN.
+  const E_TransferSyntax own = syntax.isEncapsulated() ? syntax.getXfer()
+                               : syntax.isImplicitVR() ? EXS_LittleEndianImplicit
+                                                       : EXS_LittleEndianExplicit;
   // Preamble and meta information of its own: those of the source can hold anything.
   DcmFileFormat own_file(file.getAndRemoveDataset(), OFFalse);
   char name[32];
@@ -70,6 +84,8 @@ void write(DcmFileFormat& file, const std::string& folder, std::uint64_t number)
 DeidentifyReport deidentify(const std::vector<std::string>& paths, const std::string& folder,
                             const DeidentifyOptions& options, const Job& job) {
   const QuietDcmtk quiet;
+  if (!dcmDataDict.isDictionaryLoaded())
+    throw Error(ErrorCode::internal, "DCMTK finds no data dictionary: check DCMDICTPATH");
   DeidentifyReport report;
   const std::vector<std::string> files = files_under(paths, job);
   for (std::size_t i = 0; i < files.size(); ++i) {

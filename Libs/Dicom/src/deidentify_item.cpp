@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "confidentiality_profile.h"
@@ -41,6 +43,7 @@ char action_of(const DcmTagKey& tag, DcmEVR vr, bool is_report) {
   const Uint16 group = tag.getGroup();
   if ((group & 0xff00) == 0x5000 || (group & 0xff00) == 0x6000) return 'X';  // curves and overlays can hold text
   if (vr == EVR_UN || vr == EVR_UNKNOWN || vr == EVR_UNKNOWN2B) return 'X';
+  if (DcmTag(tag).error().bad()) return 'X';  // of no edition that is known here
   if (is_in(profile::kRemove, number)) return 'X';
   // Outside of reports, where some sequences are type 2, a sequence without items is not allowed.
   const bool is_listed = is_in(profile::kEmpty, number) || is_in(profile::kReplace, number);
@@ -71,12 +74,59 @@ std::string folded(std::string text) {
   return text;
 }
 
+bool is_letter(unsigned char c) { return c >= 0x80 || std::isalnum(c); }
+
+bool is_birth_or_death(const DcmTagKey& tag) {
+  return tag.getGroup() == 0x0010 && tag.getElement() >= 0x0030 && tag.getElement() <= 0x0035;
+}
+
+// The words of a standard code are its own: a name in them is by chance. Schemes of a site begin with 99, PS3.16 8.2.
+bool is_standard_code(DcmItem& item) {
+  const bool has_value =
+      item.tagExists(DCM_CodeValue) || item.tagExists(DCM_LongCodeValue) || item.tagExists(DCM_URNCodeValue);
+  return has_value && raw_text(item, DCM_CodingSchemeDesignator).rfind("99", 0) != 0;
+}
+
+// Few letters are found only as a word of their own: Max is in Maximum. Scripts without spaces have no such words.
+bool holds_word(const std::string& text, const std::string& word) {
+  const bool is_ascii = std::all_of(word.begin(), word.end(), [](unsigned char c) { return c < 0x80 && c != 0x1b; });
+  const bool alone = is_ascii && word.size() < 6;
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    const std::size_t end = at + word.size();
+    if (!alone || ((at == 0 || !is_letter(text[at - 1])) && (end == text.size() || !is_letter(text[end])))) return true;
+  }
+  return false;
+}
+
 std::string value_of(DcmElement& element) {
   OFString value;
   return element.getOFStringArray(value).good() ? std::string(value.c_str(), value.size()) : std::string();
 }
 
 }  // namespace
+
+bool settle_unknown(DcmItem& item) {
+  std::vector<DcmTagKey> tags;
+  for (unsigned long i = 0; i < item.card(); ++i) tags.emplace_back(item.getElement(i)->getTag());
+  for (const DcmTagKey& tag : tags) {
+    for (DcmItem* child : items_of(item, tag))
+      if (!settle_unknown(*child)) return false;
+    DcmElement* element = nullptr;
+    const DcmTag known(tag);
+    if (item.findAndGetElement(tag, element).bad() || !element || element->ident() != EVR_UN) continue;
+    if ((tag.getGroup() & 1) || known.error().bad()) continue;
+    const char action = action_of(tag, known.getEVR(), false);
+    if (action == 'K' && !known.getVR().isaString()) return false;
+    if (action == 'X' || !known.getVR().isaString()) continue;
+    Uint8* bytes = nullptr;
+    require(element->getUint8Array(bytes), "a value of unknown representation");
+    std::string text(reinterpret_cast<const char*>(bytes), bytes ? element->getLength() : 0);
+    text.erase(text.find_last_not_of(std::string_view(" \0", 2)) + 1);
+    if (known.getEVR() == EVR_DS || known.getEVR() == EVR_IS) parse_numbers(text, tag);
+    require(item.putAndInsertString(known, text.c_str(), static_cast<Uint32>(text.size())), "a value");
+  }
+  return true;
+}
 
 std::string new_uid(const std::string& uid, const std::string& key) {
   if (uid.empty() || uid.rfind(kStandardRoot, 0) == 0) return uid;
@@ -111,22 +161,31 @@ void Deidentifier::collect_identifiers(DcmItem& item) {
                        ((tag == DCM_StationName || tag == DCM_DeviceSerialNumber) && !options_.device);
     if (element.ident() != EVR_PN && !is_id) continue;
     std::string word;
-    for (const char c : folded(value_of(element)) + "\\") {
-      const bool ends = is_id ? c == '\\' : std::string("\\^= ,").find(c) != std::string::npos;
+    const std::string value = folded(value_of(element)) + '\\';
+    const bool escapes = value.find('\x1b') != std::string::npos;  // ISO 2022: any character may be half a letter
+    for (const char c : value) {
+      const bool ends = is_id ? c == '\\' : escapes ? std::strchr("\\^= ,", c) != nullptr : !is_letter(c);
       if (!ends) {
         word += c;
         continue;
       }
-      if (word.size() >= (is_id ? 4U : 3U)) identifiers_.insert(word);
+      add_identifier(word);
       word.clear();
     }
   }
 }
 
+void Deidentifier::add_identifier(const std::string& word) {
+  const std::size_t first = word.find_first_not_of(' ');
+  if (first == std::string::npos) return;
+  const std::string trimmed = word.substr(first, word.find_last_not_of(' ') - first + 1);
+  if (trimmed.size() > 1) identifiers_.insert(trimmed);
+}
+
 bool Deidentifier::holds_identifier(const std::string& text) const {
   const std::string in = folded(text);
   return std::any_of(identifiers_.begin(), identifiers_.end(),
-                     [&](const std::string& word) { return in.find(word) != std::string::npos; });
+                     [&](const std::string& word) { return holds_word(in, word); });
 }
 
 void Deidentifier::clean(DcmItem& item) {
@@ -162,8 +221,7 @@ void Deidentifier::clean_element(DcmItem& item, DcmElement& element) {
   const bool walks = vr == EVR_SQ && (tag == DCM_ContentSequence || is_retained(tag, vr));
   char action = walks || is_retained(tag, vr) ? 'K' : action_of(tag, vr, is_report_);
   if (tag == DCM_TextValue) action = 'D';
-  const bool moves =
-      options_.shifted_dates && is_date(vr) && tag != DCM_PatientBirthDate && tag != DCM_PatientBirthTime;
+  const bool moves = options_.shifted_dates && is_date(vr) && !is_birth_or_death(tag);
   if (moves) return shift(item, element);
   // Of PET they are type 1, PS3.3 table C.8-60; without an injection nothing can be computed from them.
   const bool needed = is_pet_ && (tag == DCM_SeriesDate || tag == DCM_SeriesTime);
@@ -173,7 +231,8 @@ void Deidentifier::clean_element(DcmItem& item, DcmElement& element) {
   }
   if (action != 'K') return act(item, element, action);
   for (DcmItem* child : items_of(item, tag)) clean(*child);
-  const bool is_code = tag == DCM_CodeValue || tag == DCM_CodingSchemeDesignator;
+  const bool is_code = tag == DCM_CodeValue || tag == DCM_LongCodeValue || tag == DCM_URNCodeValue ||
+                       tag == DCM_CodingSchemeDesignator || (tag == DCM_CodeMeaning && is_standard_code(item));
   if (is_text(vr) && !is_code && holds_identifier(value_of(element))) {
     put(item, tag, kRemoved);
     ++report_.found_by_value;
@@ -228,8 +287,7 @@ void Deidentifier::put(DcmItem& item, const DcmTagKey& tag, const std::string& v
 
 bool Deidentifier::is_retained(const DcmTagKey& tag, DcmEVR vr) const {
   const std::uint32_t number = number_of(tag);
-  if (options_.dates && (is_date(vr) || tag == DCM_TimezoneOffsetFromUTC))
-    return tag != DCM_PatientBirthDate && tag != DCM_PatientBirthTime;
+  if (options_.dates && (is_date(vr) || tag == DCM_TimezoneOffsetFromUTC)) return !is_birth_or_death(tag);
   return (options_.shifted_dates && tag == DCM_TimezoneOffsetFromUTC) ||
          (options_.device && is_in(profile::kDevice, number)) ||
          (options_.characteristics && is_in(profile::kCharacteristics, number)) ||

@@ -21,6 +21,7 @@ class Deidentifier {
 
  private:
   void collect_identifiers(DcmItem& item);
+  void add_identifier(const std::string& word);
   void clean(DcmItem& item);
   void clean_element(DcmItem& item, DcmElement& element);
   void act(DcmItem& item, DcmElement& element, char action);
@@ -40,6 +41,10 @@ class Deidentifier {
   std::int64_t shift_days_ = 0;
   bool is_report_ = false, is_pet_ = false;
 };
+
+/// Gives elements of VR UN (long text in explicit files, PS3.5 section 6.2.2) the VR that the dictionary has for them;
+/// false when one that would be kept is no text. Throws Error{dicom_bad_value}.
+bool settle_unknown(DcmItem& item);
 
 /// The UID that takes the place of another; UIDs of the standard stay.
 std::string new_uid(const std::string& uid, const std::string& key);
