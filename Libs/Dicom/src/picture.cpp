@@ -66,7 +66,10 @@ class Modality {
   double operator()(std::int64_t stored) const {
     return table_ ? table_->at(stored) : slope_ * static_cast<double>(stored) + intercept_;
   }
-  bool has_table() const { return table_.has_value(); }
+  /// Sum of the values at both ends; a turned value is this less the value.
+  double ends(std::int64_t low, std::int64_t high) const {
+    return table_ ? (1 << table_->bits) - 1 : (*this)(low) + (*this)(high);
+  }
 
  private:
   double slope_ = 1, intercept_ = 0;
@@ -76,20 +79,20 @@ class Modality {
 void fill_gray(DcmItem& item, const PixelModule& module, const Frame& frame, Picture& picture) {
   const Modality modality(item, frame.format.is_signed);
   picture.is_inverted = module.photometric == "MONOCHROME1";
-  const std::int64_t turned = frame.format.is_signed ? -1 : (std::int64_t{1} << frame.format.bits_stored) - 1;
+  const std::int64_t low = frame.format.is_signed ? -(std::int64_t{1} << (frame.format.bits_stored - 1)) : 0;
+  const double both = modality.ends(low, low + (std::int64_t{1} << frame.format.bits_stored) - 1);
   for_each_value(frame, [&](std::size_t i, std::int64_t stored) {
-    picture.values[i] = static_cast<float>(modality(picture.is_inverted ? turned - stored : stored));
+    const double value = modality(stored);
+    picture.values[i] = static_cast<float>(picture.is_inverted ? both - value : value);
   });
-  const auto [low, high] = std::minmax_element(picture.values.begin(), picture.values.end());
-  picture.window = {*low, *high};
+  const auto [least, most] = std::minmax_element(picture.values.begin(), picture.values.end());
+  picture.window = {*least, *most};
   const std::vector<double> centers = numbers(item, DCM_WindowCenter), widths = numbers(item, DCM_WindowWidth);
-  if (centers.empty() || widths.empty() || widths[0] < 1 || (picture.is_inverted && modality.has_table())) return;
+  if (centers.empty() || widths.empty() || widths[0] < 1) return;
   const double half = (widths[0] - 1) / 2;
   picture.window = {centers[0] - 0.5 - half, centers[0] - 0.5 + half};
-  if (!picture.is_inverted) return;
   // What was shown black at one end is now shown black at the other.
-  const double both = modality(0) + modality(turned);
-  picture.window = {both - picture.window[1], both - picture.window[0]};
+  if (picture.is_inverted) picture.window = {both - picture.window[1], both - picture.window[0]};
 }
 
 void fill_palette(DcmItem& item, const Frame& frame, Picture& picture) {
