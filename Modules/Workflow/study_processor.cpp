@@ -62,9 +62,14 @@ class Processor {
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
     const Job reading([this](std::string_view s, double f) { tell(s, f); });
-    const UnpackedInput unpacked(request_.input.paths, reading);
     InputRequest input = request_.input;
-    input.paths = unpacked.paths();
+    std::vector<std::string> paths = input.paths;
+    for (const auto& [name, path] : input.by_hand) paths.push_back(path);
+    const UnpackedInput unpacked(std::move(paths), reading);
+    const auto by_hand = unpacked.paths().begin() + static_cast<std::ptrdiff_t>(input.paths.size());
+    std::copy(unpacked.paths().begin(), by_hand, input.paths.begin());
+    for (std::size_t i = 0; i < input.by_hand.size(); ++i)
+      input.by_hand[i].second = by_hand[static_cast<std::ptrdiff_t>(i)];
     inputs_ = read_inputs(package_, input, reading);
     for (const char* format : {"seg", "seg-fractional", "sr", "labelmap", "rtstruct", "sc"})
       if (!reference().series && request_.formats.count(format) > 0)

@@ -118,8 +118,10 @@ def check_references(seg):
     listed = [[i.ReferencedSOPInstanceUID for i in s.ReferencedInstanceSequence] for s in seg.ReferencedSeriesSequence]
     flat = [uid for series in listed for uid in series]
     need(len(flat) == len(set(flat)) and set(flat) == set.union(*per_frame), "ReferencedSeriesSequence is not exact")
-    need({len(uids) for uids in per_frame} == {len(listed)}, "a frame does not refer to one image of each series")
-    return len(listed)
+    need(all(uids & set(series) for uids in per_frame for series in listed), "a frame refers to no image of a series")
+    counts = {len(uids) for uids in per_frame}
+    need(len(counts) == 1, "frames refer to different numbers of images")
+    return counts.pop()
 
 
 def check_source(folder, seg):
@@ -268,7 +270,8 @@ def check_structures(folder, seg, masks, image):
     rs = pydicom.dcmread(path)
     need([r.ROIName for r in rs.StructureSetROISequence] == [s.SegmentLabel for s in seg.SegmentSequence], "ROI names")
     series = rs.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
-    slices = {i.ReferencedSOPInstanceUID for i in series.ContourImageSequence}
+    place = lambda i: (i.ReferencedSOPInstanceUID, i.get("ReferencedFrameNumber"))
+    slices = {place(i) for i in series.ContourImageSequence}
     need(len(slices) == image.GetSize()[2], "the structure set does not list every slice")
     for roi in rs.ROIContourSequence:
         drawn = np.zeros_like(masks[roi.ReferencedROINumber])
@@ -278,7 +281,7 @@ def check_structures(folder, seg, masks, image):
             index = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in points.tolist()])
             k = int(round(index[0, 2]))
             need(np.abs((index[:, 2] - k) * image.GetSpacing()[2]).max() < 0.01, "a point lies off its plane")
-            need(contour.ContourImageSequence[0].ReferencedSOPInstanceUID in slices, "a contour's image")
+            need(place(contour.ContourImageSequence[0]) in slices, "a contour's image")
             flat = index[:, :2]
             need(not np.allclose(flat[0], flat[-1]), "the last point repeats the first")
             edges = list(zip(flat, np.roll(flat, -1, 0)))

@@ -182,6 +182,12 @@ void write_report(const std::string& path, const ResultContext& context, const s
             "the finding");
   require(report.addQualitativeEvaluation(entry(kComment), "Output of an algorithm, not verified by a person."),
           "a comment");
+  for (const Series* series : context.sources)
+    if (series->lossy)
+      require(report.addQualitativeEvaluation(entry(kComment),
+                                              text("The images of series " + series->id() +
+                                                   " were compressed with loss: measurements may be less exact.")),
+              "a comment");
   for (const std::string& correction : context.corrections)
     require(report.addQualitativeEvaluation(entry(kComment), text(own_text("Corrected: " + correction, 1024))),
             "a comment");

@@ -64,6 +64,29 @@ TEST_F(TumorSegmentationImageFilter, Labels_are_those_of_the_closed_form_on_the_
     ASSERT_EQ(labels.voxels[i], m_A.voxels[i] > mean ? 3 : 0) << "voxel " << i;
 }
 
+TEST_F(TumorSegmentationImageFilter, Probabilities_are_the_softmax_of_the_closed_form_and_agree_with_the_labels)
+{
+  m_Filter->Update();
+  EXPECT_TRUE(m_Filter->GetSegmentation().probabilities.empty());
+  m_Filter->WithProbabilitiesOn();
+  m_Filter->Update();
+  const auto   labels = itk::OncotomeBridge::VolumeOf<std::uint8_t>(m_Filter->GetOutput());
+  const auto & maps = m_Filter->GetSegmentation().probabilities;
+  ASSERT_EQ(maps.size(), 1u);
+  EXPECT_EQ(maps[0].labels, std::vector<std::uint8_t>{ 3 });
+  EXPECT_TRUE(oncotome::same_grid(maps[0].values.geometry, m_A.geometry, 1e-9));
+  const double count = 16 * 16 * 16; // one tile, padded with zeros
+  const double mean = std::accumulate(m_A.voxels.begin(), m_A.voxels.end(), 0.0) / count;
+  const double squares = std::inner_product(m_A.voxels.begin(), m_A.voxels.end(), m_A.voxels.begin(), 0.0) / count;
+  for (std::size_t i = 0; i < m_A.voxels.size(); ++i)
+  {
+    const double normal = (m_A.voxels[i] - mean) / std::sqrt(squares - mean * mean);
+    const double logit = normal > 0 ? normal : 0.01 * normal;
+    EXPECT_NEAR(maps[0].values.voxels[i], 255 / (1 + std::exp(-logit)), 0.51) << "voxel " << i;
+    EXPECT_EQ(labels.voxels[i] == 3, logit > 0) << "voxel " << i;
+  }
+}
+
 TEST_F(TumorSegmentationImageFilter, A_second_update_without_change_does_no_work_and_one_with_another_pixel_type_agrees)
 {
   m_Filter->Update();
