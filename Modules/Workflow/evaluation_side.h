@@ -27,6 +27,8 @@ class EvaluationSide {
   /// Number and name of each part; a label value has no name.
   std::vector<std::pair<int, std::string>> parts() const;
   engine::Mask mask(const std::set<int>& numbers) const;
+  /// See dicom::Mask::note.
+  std::string note() const { return masks_.empty() ? "" : masks_[0].note; }
   /// See truth_on_grid().
   void move_to(const Geometry& grid, std::vector<std::string>& notes);
 

@@ -58,6 +58,7 @@ LabelVolume read_mask_volume(const std::string& path, const std::string& referen
   if (masks.empty())
     throw Error(ErrorCode::usage, number ? "there is no segment or ROI " + std::to_string(*number)
                                          : std::string("the file describes no segment or ROI"));
+  if (!masks.front().note.empty()) notes.push_back(masks.front().note);
   for (const dicom::Mask& mask : masks)
     if (mask.off_grid > 0)
       notes.push_back(std::to_string(mask.off_grid) + " contours of ROI " + std::to_string(mask.number) +

@@ -5,6 +5,7 @@ Structure Sets against dcmrtstruct2nii (within 1 % of the volume); and that dcmr
 
 check_masks.py ONCOTOME SAMPLES DATA    SAMPLES as oncotome-write-samples makes them
 """
+import io
 import logging
 import pathlib
 import subprocess
@@ -15,10 +16,15 @@ import tempfile
 import highdicom as hd
 import numpy as np
 import pydicom
+import pydicom.encaps
 import SimpleITK as sitk
 from dcmrtstruct2nii import dcmrtstruct2nii
+from PIL import Image
 from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+SYNTAXES = (("BINARY", ExplicitVRLittleEndian), ("FRACTIONAL", ExplicitVRLittleEndian), ("FRACTIONAL", RLELossless),
+            ("FRACTIONAL", JPEG2000Lossless))
 logging.disable(logging.CRITICAL)
 
 
@@ -40,6 +46,18 @@ def describe(number):
                                      codes.SCT.Neoplasm, hd.seg.SegmentAlgorithmTypeValues.MANUAL)
 
 
+def in_jpeg2000(seg):
+    """highdicom's own has JP2 boxes round the codestream, which PS3.5 A.4.4 does not allow."""
+    frames = []
+    for frame in seg.pixel_array.reshape(-1, seg.Rows, seg.Columns):
+        stream = io.BytesIO()
+        Image.fromarray(frame).save(stream, "JPEG2000", no_jp2=True, irreversible=False)
+        frames.append(stream.getvalue())
+    seg.PixelData = pydicom.encaps.encapsulate(frames)
+    seg["PixelData"].VR, seg["PixelData"].is_undefined_length = "OB", True
+    seg.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+
 def check_highdicom(oncotome, samples):
     for folder in sorted(samples.glob("*")):
         if folder.name not in ("10x13", "5x22", "1x21"):
@@ -49,18 +67,23 @@ def check_highdicom(oncotome, samples):
         labels = sitk.GetArrayFromImage(image)
         truth = np.stack([labels == 1, labels == 2, labels == 4], -1).astype(np.uint8)
         truth[1] = 0  # a plane that is left out
-        for kind in ("BINARY", "FRACTIONAL"):
+        for kind, syntax in SYNTAXES:
             seg = hd.seg.Segmentation(sources, truth.astype(float) if kind == "FRACTIONAL" else truth, kind,
                                       [describe(n) for n in (1, 2, 3)], hd.UID(), 7, hd.UID(), 1, "a", "b", "c", "d",
                                       omit_empty_frames=True)
+            if syntax == RLELossless:
+                seg.compress(syntax)
+            if syntax == JPEG2000Lossless:
+                in_jpeg2000(seg)
             with tempfile.TemporaryDirectory() as place:
                 seg.save_as(f"{place}/seg.dcm")
                 for number in (1, 2, 3):
                     read = convert(oncotome, f"{place}/seg.dcm", "--segment", number)
-                    need(np.array_equal(sitk.GetArrayFromImage(read), truth[..., number - 1]), f"{folder.name} {kind}")
+                    need(np.array_equal(sitk.GetArrayFromImage(read), truth[..., number - 1]),
+                         f"{folder.name} {kind} {syntax.name}")
                     need(np.allclose(read.GetOrigin(), image.GetOrigin(), atol=1e-3) and
                          np.allclose(read.GetSpacing(), image.GetSpacing(), atol=1e-3), f"{folder.name} {kind}: grid")
-        print(f"ok     {folder.name}: highdicom's BINARY and FRACTIONAL")
+        print(f"ok     {folder.name}: highdicom's BINARY and FRACTIONAL, plain, RLE and JPEG 2000")
 
 
 def check_structures(oncotome, name, structures, images, roi):

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "geometry.h"
@@ -101,19 +102,7 @@ Geometry single_plane(const std::vector<MaskFrame>& frames, std::int64_t rows, s
   return g;
 }
 
-}  // namespace
-
-std::vector<MaskFrame> frames_of(DcmItem& item, std::int64_t count) {
-  DcmItem* shared = first_item(item, DCM_SharedFunctionalGroupsSequence);
-  std::vector<MaskFrame> frames;
-  for (DcmItem* own : items_of(item, DCM_PerFrameFunctionalGroupsSequence)) frames.push_back({own, shared, 0});
-  if (static_cast<std::int64_t>(frames.size()) != count)
-    throw Error(ErrorCode::dicom_bad_value, "NumberOfFrames is " + std::to_string(count) + ", but " +
-                                                std::to_string(frames.size()) + " frames are described");
-  return frames;
-}
-
-Geometry place_frames(std::vector<MaskFrame>& frames, std::int64_t rows, std::int64_t columns) {
+Geometry regular_grid(std::vector<MaskFrame>& frames, std::int64_t rows, std::int64_t columns) {
   if (std::none_of(frames.begin(), frames.end(),
                    [](const MaskFrame& f) { return f.macro(DCM_PlanePositionSequence) != nullptr; }))
     return single_plane(frames, rows, columns);
@@ -156,6 +145,82 @@ Geometry place_frames(std::vector<MaskFrame>& frames, std::int64_t rows, std::in
       throw Error(ErrorCode::dicom_gantry_tilt, "the planes of the segmentation do not lie above each other");
   }
   return g;
+}
+
+/// Each distance along the normal is a plane, and a slice of a series of its own; planes that were left out are there.
+Series irregular_stack(std::vector<MaskFrame>& frames, std::int64_t rows, std::int64_t columns) {
+  std::vector<Header> headers;
+  std::vector<std::size_t> header_of_frame;
+  std::map<double, std::size_t> known;
+  const Plane first = plane_of(frames.front());
+  const Vec3 normal = cross(first.row, first.column);
+  const double tolerance_mm = kSidewaysTolerance_pixels * std::min(first.row_step_mm, first.column_step_mm);
+  for (std::size_t f = 0; f < frames.size(); ++f) {
+    const Plane p = plane_of(frames[f]);
+    const double distance = dot(p.position, normal);
+    auto found = known.lower_bound(distance - step_tolerance_mm(0));
+    if (found == known.end() || found->first > distance + step_tolerance_mm(0)) {
+      found = known.emplace(distance, headers.size()).first;
+      Header h;
+      h.instance.sop_instance_uid = "of frame " + std::to_string(f + 1);
+      h.rows = rows;
+      h.columns = columns;
+      h.position = p.position;
+      h.orientation = {{p.row, p.column}};
+      h.pixel_spacing = {{p.row_step_mm, p.column_step_mm}};
+      headers.push_back(std::move(h));
+    }
+    if (norm(p.position - *headers[found->second].position) > std::max(tolerance_mm, step_tolerance_mm(0)))
+      throw Error(ErrorCode::dicom_gantry_tilt, "frames of the segmentation lie beside each other in one plane");
+    header_of_frame.push_back(found->second);
+  }
+  const Stack stack = stack_slices(headers);
+  Series series;
+  series.rows = rows;
+  series.columns = columns;
+  series.geometry = stack.geometry;
+  std::vector<std::int64_t> rank(headers.size());
+  for (std::size_t k = 0; k < stack.order.size(); ++k) {
+    const Vec3 here = *headers[stack.order[k]].position;
+    rank[stack.order[k]] = static_cast<std::int64_t>(series.positions_mm.size());
+    series.positions_mm.push_back(here);
+    if (!std::binary_search(stack.holes.begin(), stack.holes.end(), k)) continue;
+    const Vec3 way = *headers[stack.order[k + 1]].position - here;
+    const double steps = std::max(2.0, std::round(dot(way, normal) / stack.geometry.spacing_mm[2]));
+    for (double step = 1; step < steps; ++step) series.positions_mm.push_back(here + (step / steps) * way);
+  }
+  for (std::size_t f = 0; f < frames.size(); ++f) frames[f].plane = rank[header_of_frame[f]];
+  return series;
+}
+
+}  // namespace
+
+std::vector<MaskFrame> frames_of(DcmItem& item, std::int64_t count) {
+  DcmItem* shared = first_item(item, DCM_SharedFunctionalGroupsSequence);
+  std::vector<MaskFrame> frames;
+  for (DcmItem* own : items_of(item, DCM_PerFrameFunctionalGroupsSequence)) frames.push_back({own, shared, 0});
+  if (static_cast<std::int64_t>(frames.size()) != count)
+    throw Error(ErrorCode::dicom_bad_value, "NumberOfFrames is " + std::to_string(count) + ", but " +
+                                                std::to_string(frames.size()) + " frames are described");
+  return frames;
+}
+
+MaskPlanes place_frames(std::vector<MaskFrame>& frames, std::int64_t rows, std::int64_t columns) {
+  try {
+    return {regular_grid(frames, rows, columns), {}};
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::dicom_gantry_tilt && error.code() != ErrorCode::dicom_uneven_spacing) throw;
+  }
+  MaskPlanes planes;
+  try {
+    planes.stack = irregular_stack(frames, rows, columns);
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string(error.what()) +
+                                  " (a segmentation whose planes are no regular grid needs a frame for each of them)");
+  }
+  planes.grid = planes.stack->geometry;
+  planes.grid.size = {columns, rows, static_cast<std::int64_t>(planes.stack->positions_mm.size())};
+  return planes;
 }
 
 }  // namespace oncotome::dicom

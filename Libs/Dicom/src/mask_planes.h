@@ -4,9 +4,10 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <optional>
 #include <vector>
 
-#include "oncotome/core/geometry.h"
+#include "oncotome/dicom/scan.h"
 #include "sequences.h"
 
 namespace oncotome::dicom {
@@ -27,9 +28,17 @@ struct MaskFrame {
 /// Throws Error{dicom_bad_value} when there are not so many.
 std::vector<MaskFrame> frames_of(DcmItem& item, std::int64_t count);
 
-/// The regular grid that the frames' planes span, and the plane of each. Frames without any position make one plane.
-/// Throws Error{dicom_no_geometry, dicom_mixed_orientation, dicom_mixed_size, dicom_gantry_tilt, dicom_uneven_spacing,
-/// dicom_bad_value, input_unsupported}.
-Geometry place_frames(std::vector<MaskFrame>& frames, std::int64_t rows, std::int64_t columns);
+/// Where the frames' planes lie.
+struct MaskPlanes {
+  Geometry grid;  ///< Of the planes.
+  /// Planes that make no regular grid are those of a series that can be resampled; of `grid` only the size has a
+  /// meaning.
+  std::optional<Series> stack;
+};
+
+/// The planes that the frames span, and the plane of each. Frames without any position make one plane. Throws
+/// Error{dicom_no_geometry, dicom_mixed_orientation, dicom_mixed_size, dicom_gantry_tilt, dicom_uneven_spacing,
+/// dicom_missing_slices, dicom_bad_value, input_unsupported}.
+MaskPlanes place_frames(std::vector<MaskFrame>& frames, std::int64_t rows, std::int64_t columns);
 
 }  // namespace oncotome::dicom

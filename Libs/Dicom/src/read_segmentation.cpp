@@ -10,6 +10,8 @@
 #include "mask_file.h"
 #include "mask_planes.h"
 #include "oncotome/dicom/masks.h"
+#include "oncotome/dicom/stack_resampling.h"
+#include "pixels.h"
 #include "quiet_dcmtk.h"
 #include "sequences.h"
 #include "values.h"
@@ -45,16 +47,24 @@ struct Pixels {
   Kind kind = Kind::binary;
   std::int64_t rows = 0, columns = 0, frames = 0;
   int bits_allocated = 1;
-  std::int64_t half = 1;  ///< Twice a value of at least this is inside.
-  const Uint8* bytes = nullptr;
+  std::int64_t half = 1;                       ///< Twice a value of at least this is inside.
+  const Uint8* bytes = nullptr;                ///< Of BINARY.
   std::uint64_t row_bits = 0, frame_bits = 0;  ///< From the start of one to the start of the next.
+  std::unique_ptr<PixelSource> source;         ///< Of the others.
 
-  bool bit(std::uint64_t frame, std::uint64_t row, std::uint64_t column) const {
-    const std::uint64_t at = frame * frame_bits + row * row_bits + column;
-    return bytes[at / 8] >> at % 8 & 1;
-  }
-  unsigned cell(std::uint64_t index) const {
-    return bits_allocated == 8 ? bytes[index] : bytes[2 * index] | unsigned{bytes[2 * index + 1]} << 8;
+  /// Calls use(pixel, value) for each pixel of a frame.
+  template <class Use>
+  void for_each(std::uint64_t frame, Use use) {
+    if (source) {
+      const Frame decoded = source->frame(static_cast<std::int64_t>(frame));
+      for_each_value(decoded, use);
+      return;
+    }
+    std::size_t pixel = 0;
+    for (std::uint64_t row = 0; row < static_cast<std::uint64_t>(rows); ++row)
+      for (std::uint64_t at = frame * frame_bits + row * row_bits, end = at + static_cast<std::uint64_t>(columns);
+           at < end; ++at)
+        use(pixel++, std::int64_t{bytes[at / 8] >> at % 8 & 1});
   }
 };
 
@@ -81,9 +91,13 @@ void find_packing(Pixels& p, std::uint64_t length) {
 Pixels read_pixels(DcmFileFormat& file, Kind kind) {
   DcmDataset& item = *file.getDataset();
   const DcmXfer syntax(item.getOriginalXfer());
-  if (syntax.isEncapsulated() || syntax.isBigEndian())
-    throw Error(ErrorCode::dicom_syntax_unsupported, std::string("transfer syntax ") + syntax.getXferID() +
-                                                         " of a segmentation is not supported: send it uncompressed");
+  if (kind == Kind::binary && (syntax.isEncapsulated() || syntax.isBigEndian()))
+    throw Error(ErrorCode::dicom_syntax_unsupported,
+                std::string("transfer syntax ") + syntax.getXferID() +
+                    " of a BINARY segmentation is not supported: send it uncompressed, in little endian");
+  if (kind == Kind::label_map && syntax.isLossy())
+    throw Error(ErrorCode::input_unsupported,
+                "the label map has a transfer syntax that loses: its numbers may mean nothing");
   Pixels p;
   p.kind = kind;
   p.rows = whole(item, DCM_Rows, 1, kMostSide);
@@ -98,15 +112,16 @@ Pixels read_pixels(DcmFileFormat& file, Kind kind) {
   const std::uint64_t count = static_cast<std::uint64_t>(p.rows * p.columns) * static_cast<std::uint64_t>(p.frames);
   if (count > kMostMaskBytes)
     throw Error(ErrorCode::input_unsupported, "the segmentation holds more than 4 GiB of pixels");
+  if (kind != Kind::binary) {
+    p.source = std::make_unique<PixelSource>(file, "the segmentation");
+    if (p.source->module().samples != 1 || p.source->module().format.is_signed)
+      bad_value("the pixels of the segmentation are no single unsigned numbers");
+    return p;
+  }
   DcmElement* element = nullptr;
   if (item.findAndGetElement(DCM_PixelData, element).bad() || !element)
     throw Error(ErrorCode::input_unreadable, "the segmentation has no pixel data");
-  const std::uint64_t length = element->getLength();
-  if (kind == Kind::binary)
-    find_packing(p, length);
-  else if (even(length) != even(count * static_cast<std::uint64_t>(p.bits_allocated / 8)))
-    bad_value("PixelData has " + std::to_string(length) + " bytes, not " +
-              std::to_string(count * static_cast<std::uint64_t>(p.bits_allocated / 8)));
+  find_packing(p, element->getLength());
   Uint8* bytes = nullptr;
   if (element->getUint8Array(bytes).bad() || !bytes)
     throw Error(ErrorCode::input_unreadable, "the segmentation cannot be read to its end");
@@ -122,7 +137,7 @@ int segment_of(const MaskFrame& frame, const std::map<int, Mask>& masks) {
 }
 
 /// Of BINARY and FRACTIONAL: a frame is one plane of one segment.
-void fill_segments(const Pixels& p, const std::vector<MaskFrame>& frames, std::map<int, Mask>& masks,
+void fill_segments(Pixels& p, const std::vector<MaskFrame>& frames, std::map<int, Mask>& masks,
                    const std::set<int>& described, const Job& job) {
   std::set<std::pair<int, std::int64_t>> seen;
   for (std::size_t f = 0; f < frames.size(); ++f) {
@@ -136,16 +151,13 @@ void fill_segments(const Pixels& p, const std::vector<MaskFrame>& frames, std::m
     const auto found = masks.find(number);
     if (found == masks.end()) continue;
     LabelVolume& mask = found->second.voxels;
-    const auto rows = static_cast<std::uint64_t>(p.rows), columns = static_cast<std::uint64_t>(p.columns);
-    std::uint8_t* out = mask.voxels.data() + mask.offset(0, 0, frames[f].plane);
-    for (std::uint64_t j = 0; j < rows; ++j)
-      for (std::uint64_t i = 0; i < columns; ++i)
-        *out++ = p.kind == Kind::binary ? p.bit(f, j, i) : 2 * p.cell((f * rows + j) * columns + i) >= p.half;
+    std::uint8_t* const out = mask.voxels.data() + mask.offset(0, 0, frames[f].plane);
+    p.for_each(f, [&](std::size_t i, std::int64_t value) { out[i] = 2 * value >= p.half; });
   }
 }
 
 /// Of LABELMAP: a pixel is the number of its segment.
-void fill_labels(const Pixels& p, const std::vector<MaskFrame>& frames, std::map<int, Mask>& masks,
+void fill_labels(Pixels& p, const std::vector<MaskFrame>& frames, std::map<int, Mask>& masks,
                  const std::set<int>& described, const Job& job) {
   std::vector<LabelVolume*> volume_of(std::size_t{1} << p.bits_allocated);
   for (auto& [number, mask] : masks)
@@ -156,14 +168,30 @@ void fill_labels(const Pixels& p, const std::vector<MaskFrame>& frames, std::map
     job.report("read masks", static_cast<double>(f) / static_cast<double>(frames.size()));
     if (!seen.insert(frames[f].plane).second)
       throw Error(ErrorCode::dicom_duplicate_position, "two frames of the label map lie at one position");
-    for (std::uint64_t i = 0; i < count; ++i) {
-      const unsigned value = p.cell(f * count + i);
-      if (LabelVolume* volume = volume_of[value])
+    p.for_each(f, [&](std::size_t i, std::int64_t value) {
+      if (LabelVolume* volume = volume_of[static_cast<std::size_t>(value)])
         volume->voxels[static_cast<std::uint64_t>(frames[f].plane) * count + i] = 1;
       else if (value != 0 && described.count(static_cast<int>(value)) == 0)
         bad_value("the label map holds the value " + std::to_string(value) + ", which no segment describes");
-    }
+    });
   }
+}
+
+/// From the planes to a regular grid.
+void resample(Mask& mask, const Series& stack, const Job& job) {
+  const LabelVolume planes = std::move(mask.voxels);
+  const auto read = [&](std::size_t k, float* out) {
+    const auto first =
+        planes.voxels.begin() + static_cast<std::ptrdiff_t>(planes.offset(0, 0, static_cast<std::int64_t>(k)));
+    std::copy_n(first, stack.rows * stack.columns, out);
+  };
+  const Volume<float> inside = resample_stack(stack, read, job);
+  mask.voxels = LabelVolume(stack.geometry);
+  for (std::size_t i = 0; i < inside.voxels.size(); ++i) mask.voxels.voxels[i] = inside.voxels[i] >= 0.5F;
+  const auto& [x, y, z] = stack.geometry.spacing_mm;
+  mask.note =
+      "the planes of the segmentation are slanted, uneven or far apart: it was resampled to a regular grid of " +
+      brief(x) + " x " + brief(y) + " x " + brief(z) + " mm";
 }
 
 }  // namespace
@@ -173,7 +201,7 @@ std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std
   const auto file = load_mask_file(path);
   DcmItem& item = *file->getDataset();
   const Kind kind = kind_of(item);
-  const Pixels pixels = read_pixels(*file, kind);
+  Pixels pixels = read_pixels(*file, kind);
 
   std::map<int, Mask> masks;
   std::set<int> described;
@@ -188,13 +216,17 @@ std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std
     mask.type = code_of(*segment);
   }
   std::vector<MaskFrame> frames = frames_of(item, pixels.frames);
-  const Geometry grid = place_frames(frames, pixels.rows, pixels.columns);
-  check_mask_memory(masks.size(), grid.voxel_count());
+  const MaskPlanes planes = place_frames(frames, pixels.rows, pixels.columns);
+  check_mask_memory(masks.size(), planes.grid.voxel_count());
+  if (planes.stack) check_mask_memory(masks.size(), planes.stack->geometry.voxel_count());
   std::vector<Mask> out;
   try {
-    for (auto& [number, mask] : masks) mask.voxels = LabelVolume(grid);
+    for (auto& [number, mask] : masks) mask.voxels = LabelVolume(planes.grid);
     (kind == Kind::label_map ? fill_labels : fill_segments)(pixels, frames, masks, described, job);
-    for (auto& [number, mask] : masks) out.push_back(std::move(mask));
+    for (auto& [number, mask] : masks) {
+      if (planes.stack) resample(mask, *planes.stack, job);
+      out.push_back(std::move(mask));
+    }
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "not enough memory for the masks of the segmentation");
   }

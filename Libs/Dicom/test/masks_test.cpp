@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/dicom/masks.h"
 
+#include <dcmtk/dcmdata/dcrleerg.h>
 #include <gtest/gtest.h>
 
 #include "made_series.h"
@@ -34,7 +35,7 @@ class Segmentations : public ::testing::Test {
     put(item(), DCM_SegmentationType, type);
     put(item(), DCM_Rows, 3);
     put(item(), DCM_Columns, 3);
-    put(item(), DCM_BitsAllocated, type == "BINARY" ? 1 : 8);
+    put_bits(type == "BINARY" ? 1 : 8);
     put(item(), DCM_NumberOfFrames, std::to_string(frames.size()));
     for (const int number : segments) {
       DcmItem& segment = add_item(item(), DCM_SegmentSequence);
@@ -65,6 +66,15 @@ class Segmentations : public ::testing::Test {
     put_pixels(bytes);
   }
 
+  void put_bits(int bits) {
+    put(item(), DCM_BitsAllocated, bits);
+    put(item(), DCM_BitsStored, bits);
+    put(item(), DCM_HighBit, bits - 1);
+    put(item(), DCM_PixelRepresentation, 0);
+    put(item(), DCM_SamplesPerPixel, 1);
+    put(item(), DCM_PhotometricInterpretation, "MONOCHROME2");
+  }
+
   void put_pixels(std::vector<Uint8> bytes) {
     bytes.resize((bytes.size() + 1) / 2 * 2);
     ASSERT_TRUE(item().putAndInsertUint8Array(DCM_PixelData, bytes.data(), bytes.size()).good());
@@ -75,14 +85,20 @@ class Segmentations : public ::testing::Test {
     EXPECT_TRUE(item().findAndGetSequenceItem(DCM_PerFrameFunctionalGroupsSequence, found, index).good());
     return *found;
   }
+  void move(long index, const std::string& position) {
+    DcmItem* place = nullptr;
+    ASSERT_TRUE(frame(index).findAndGetSequenceItem(DCM_PlanePositionSequence, place).good());
+    put(*place, DCM_ImagePositionPatient, position);
+  }
   DcmItem& shared() {
     DcmItem* found = nullptr;
     EXPECT_TRUE(item().findAndGetSequenceItem(DCM_SharedFunctionalGroupsSequence, found).good());
     return *found;
   }
 
-  std::vector<Mask> read(std::optional<int> only = {}) {
-    EXPECT_TRUE(file_.saveFile(path().c_str(), EXS_LittleEndianExplicit).good());
+  std::vector<Mask> read(std::optional<int> only = {}, E_TransferSyntax syntax = EXS_LittleEndianExplicit) {
+    EXPECT_TRUE(file_.getDataset()->chooseRepresentation(syntax, nullptr).good());
+    EXPECT_TRUE(file_.saveFile(path().c_str(), syntax).good());
     return read_segmentation(path(), Job(), only);
   }
   std::string fault() {
@@ -158,7 +174,7 @@ TEST_F(Segmentations, LabelMapsHoldTheNumberOfTheSegment) {
 
 TEST_F(Segmentations, LabelMapsOfSixteenBitsAreRead) {
   make({300}, {{0, 0, kNone}, {0, 1, kNone}}, "LABELMAP");
-  put(item(), DCM_BitsAllocated, 16);
+  put_bits(16);
   std::vector<Uint16> words(18, 0);
   words[10] = 300;
   ASSERT_TRUE(item().putAndInsertUint16Array(DCM_PixelData, words.data(), words.size()).good());
@@ -189,8 +205,6 @@ TEST_F(Segmentations, WithoutAnyPositionAreOnePlane) {
 }
 
 TEST_F(Segmentations, ThatContradictThemselvesAreRefused) {
-  make({1}, {{1, 0, kA}, {1, 2, kB}, {1, 5, kC}});
-  EXPECT_EQ(fault(), "dicom.uneven_spacing");
   make({}, {});
   put(item(), DCM_NumberOfFrames, "2");
   EXPECT_EQ(fault(), "dicom.bad_value");
@@ -219,11 +233,50 @@ TEST_F(Segmentations, OfAbsurdSizeAreRefused) {
   EXPECT_EQ(fault(), "dicom.bad_value");
 }
 
-TEST_F(Segmentations, WithSlantedOrTurnedPlanesAreRefused) {
+TEST_F(Segmentations, CompressedOnesAreRead) {
+  DcmRLEEncoderRegistration::registerCodecs();
+  make({2, 7}, {{0, 4, "220000277"}, {0, 2, "700000007"}}, "LABELMAP");
+  for (const E_TransferSyntax syntax :
+       {EXS_RLELossless, EXS_DeflatedLittleEndianExplicit, EXS_BigEndianExplicit, EXS_LittleEndianImplicit}) {
+    const std::vector<Mask> masks = read({}, syntax);
+    EXPECT_EQ(digits(masks.at(1)), "100000001000000011") << DcmXfer(syntax).getXferName();
+  }
+  DcmRLEEncoderRegistration::cleanup();
+}
+
+TEST_F(Segmentations, WithSlantedPlanesAreResampledToARegularGrid) {
+  // One column per plane: 45 degrees, less a little.
+  make({1}, {{1, 0, "010010010"}, {1, 0.76, "010010010"}, {1, 1.52, "010010010"}});
+  for (long f = 0; f < 3; ++f)
+    move(f, ds(-10 + 0.75 * static_cast<double>(f)) + "\\20\\" + ds(0.76 * static_cast<double>(f)));
+  const Mask mask = read().at(0);
+  EXPECT_EQ(mask.voxels.geometry.size, (Index3{5, 3, 3}));
+  EXPECT_EQ(digits(mask),
+            "010000100001000"
+            "001000010000100"
+            "000100001000010");
+  EXPECT_NE(mask.note.find("slanted"), std::string::npos);
+}
+
+TEST_F(Segmentations, WithUnevenPlanesAreResampledAndWideGapsAreEmpty) {
+  const std::string full = "111111111";
+  make({1}, {{1, 0, full},
+             {1, 2, full},
+             {1, 4, full},
+             {1, 6.5, full},
+             {1, 9, full},
+             {1, 11, full},
+             {1, 17, full},
+             {1, 19, full}});
+  const Mask mask = read().at(0);
+  EXPECT_FALSE(mask.note.empty());
+  EXPECT_EQ(mask.voxels.geometry.size[2], 10);
+  EXPECT_EQ(digits(mask), full + full + full + full + full + full + kNone + kNone + full + full);
+}
+
+TEST_F(Segmentations, WithTurnedOrFarSlantedPlanesAreRefused) {
   make({1}, {{1, 0, kA}, {1, 1, kB}});
-  DcmItem* position = nullptr;
-  ASSERT_TRUE(frame(1).findAndGetSequenceItem(DCM_PlanePositionSequence, position).good());
-  put(*position, DCM_ImagePositionPatient, "-10\\20.1\\1");
+  move(1, "-10\\22\\1");
   EXPECT_EQ(fault(), "dicom.gantry_tilt");
   put(add_item(frame(1), DCM_PlaneOrientationSequence), DCM_ImageOrientationPatient, "1\\0\\0\\0\\0\\1");
   EXPECT_EQ(fault(), "dicom.mixed_orientation");

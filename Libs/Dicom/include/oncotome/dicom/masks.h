@@ -20,6 +20,7 @@ struct Mask {
   LabelVolume voxels;  ///< 1 inside. All masks of an object lie on one grid.
   int on_grid = 0;     ///< Closed contours of an ROI that are in the voxels,
   int off_grid = 0;    ///< and those that are not: they lie between the planes of the grid, or beyond it.
+  std::string note;    ///< What was done where the frames of a segment make no regular grid; else empty.
 };
 
 /// What a file is, as far as masks go.
@@ -27,9 +28,10 @@ enum class MaskKind { none, segmentation, structure_set };
 MaskKind mask_kind(const std::string& path);
 
 /// Segments of a BINARY, FRACTIONAL (inside: at least half of MaximumFractionalValue) or LABELMAP Segmentation
-/// (PS3.3 A.51), on the regular grid that its planes span; planes without a frame are empty. Frames without
-/// a position (of a 2-D image) make one plane. With `only`, that segment alone. Throws Error{input_unreadable,
-/// input_unsupported, dicom_*, out_of_memory, cancelled}.
+/// (PS3.3 A.51), on the regular grid that its planes span; planes without a frame are empty. Slanted or uneven planes
+/// are resampled to a regular grid as load_volume() does it. Frames without a position (of a 2-D image) make one plane.
+/// With `only`, that segment alone. Throws Error{input_unreadable, input_unsupported, dicom_*, out_of_memory,
+/// cancelled}.
 std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std::optional<int> only = {});
 
 /// ROIs of an RT Structure Set (PS3.3 A.19) rasterized on `grid`: a voxel is inside when its center is, by the even-odd
