@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 using engine::ModelPackage;
 using engine::Preparation;
 
+// Chosen values, not measured ones.
 constexpr double kMostTurnDeg = 45;         // A head in a coil turns less.
 constexpr double kMostShiftMm = 60;         // Within one frame of reference; between frames there is no limit.
 constexpr double kLeastInformation = 0.08;  // Two scans of one head share several times as much.
