@@ -44,6 +44,19 @@ def labels_of(folder):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "segmentation.seg.nrrd")))
 
 
+def probabilities_of(folder):
+    """By the name of the segment, 0 to 255, on the grid of the labels."""
+    seg = pydicom.dcmread(folder / "probabilities.dcm")
+    image = sitk.ReadImage(str(folder / "segmentation.seg.nrrd"))
+    names = {s.SegmentNumber: s.SegmentLabel for s in seg.SegmentSequence}
+    values = {name: np.zeros(image.GetSize()[::-1], int) for name in names.values()}
+    for frame, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array):
+        place = [float(v) for v in frame.PlanePositionSequence[0].ImagePositionPatient]
+        name = names[frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
+        values[name][image.TransformPhysicalPointToIndex(place)[2]] = pixels
+    return values
+
+
 def dice(a, b):
     return 2 * np.logical_and(a, b).sum() / (a.sum() + b.sum())
 
@@ -347,14 +360,7 @@ class Shapes(WithFolder):
         self.assertTrue(np.array_equal(labels_of(result), self.labels))
 
     def test_probabilities_say_what_the_labels_say(self):
-        seg = pydicom.dcmread(self.result / "probabilities.dcm")
-        values = {s.SegmentLabel: np.zeros(self.labels.shape, int) for s in seg.SegmentSequence}
-        names = {s.SegmentNumber: s.SegmentLabel for s in seg.SegmentSequence}
-        image = sitk.ReadImage(str(self.result / "segmentation.seg.nrrd"))
-        for frame, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array):
-            place = [float(v) for v in frame.PlanePositionSequence[0].ImagePositionPatient]
-            name = names[frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
-            values[name][image.TransformPhysicalPointToIndex(place)[2]] = pixels
+        values = probabilities_of(self.result)
         numbers = {row["name"]: row["value"]
                    for row in json.loads((self.result / "report.json").read_text())["labels"]}
         self.assertEqual(set(values), set(numbers))
@@ -509,9 +515,24 @@ class Cascade(WithFolder):
 
         done("oncotome-dicomize", "--output", self.folder / "study", "--study-seed", "tcga", "--shuffle",
              *[f"{name}={path}" for name, path in channels.items()])
-        done("oncotome", "segment", self.folder / "study", "--model", self.model, "--output", self.folder / "dicom")
+        done("oncotome", "segment", self.folder / "study", "--model", self.model, "--output", self.folder / "dicom",
+             "--formats", "seg,seg-fractional,sr,nrrd,png,html")
         self.assertTrue(np.array_equal(labels_of(self.folder / "dicom"), found))
         check_objects(self.folder / "dicom")
+        self.check_probabilities(self.folder / "dicom", found)
+
+    def check_probabilities(self, folder, labels):
+        """Each region lies in the one before, and the labels are their halves, but for the closing of holes and small
+        components that are left out."""
+        values = probabilities_of(folder)
+        self.assertEqual(list(values), ["Whole tumor", "Tumor core", "Enhancing tumor"])
+        whole, core, enhancing = values.values()
+        self.assertTrue((core <= whole).all() and (enhancing <= core).all())
+        for name, probability, region in (("whole", whole, labels > 0), ("core", core, (labels == 1) | (labels == 4)),
+                                          ("enhancing", enhancing, labels == 4)):
+            overlap = dice(probability > 127, region)
+            print(f"TCGA-DU-7294: probabilities above a half and the labels of {name}, Dice {overlap:.4f}")
+            self.assertGreaterEqual(overlap, 0.97, name)
 
     def test_brats_2013_case_with_a_mask(self):
         case = need("brain_brats2015_expert/brats_2013_pat0001_1")
