@@ -135,9 +135,7 @@ json summary(const json& pairs) {
 
 json evaluate_pair(const EvaluationPair& pair, const EvaluationRequest& request, const Job& job) {
   std::vector<std::string> notes;
-  auto [result, truth] = read_sides(pair.result, pair.truth, pair.reference, job);
-  for (const EvaluationSide* side : {&result, &truth})
-    if (!side->note().empty()) notes.push_back((side == &result ? "the result: " : "the truth: ") + side->note());
+  auto [result, truth] = read_sides(pair, notes, job);
   truth.move_to(result.grid(), notes);
   json rows = json::array();
   for (const RegionPair& region : choose_regions(request.regions, result, truth))

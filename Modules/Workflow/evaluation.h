@@ -15,7 +15,7 @@ namespace oncotome::workflow {
 struct EvaluationPair {
   std::string name;
   std::string result, truth;  ///< Each a NIfTI or NRRD label volume, a DICOM SEG or an RT Structure Set.
-  std::string reference;      ///< Series folder whose grid a structure set is put on; else the other side's grid.
+  std::string reference;      ///< Where its series lies, on whose grid a structure set is put; else the other side's.
 };
 
 struct EvaluationRequest {

@@ -11,9 +11,9 @@
 #include <optional>
 #include <sstream>
 
-#include "evaluation.h"
-#include "inputs.h"
+#include "mask_volume.h"
 #include "oncotome/core/error.h"
+#include "unpacked_input.h"
 #include "volume_io.h"
 
 namespace oncotome::workflow {
@@ -33,12 +33,20 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
+std::set<int> all_parts(const EvaluationSide& side) {
+  std::set<int> numbers;
+  for (const auto& part : side.parts()) numbers.insert(part.first);
+  return numbers;
+}
+
 std::set<int> find_parts(const std::string& text, const EvaluationSide& side, const std::string& region) {
   std::set<int> numbers;
   for (const std::string& part : split(text, '+')) {
     int number = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
-    if (error == std::errc{} && end == part.data() + part.size()) {
+    const bool is_number = error == std::errc{} && end == part.data() + part.size();
+    // A label value that no voxel has is an empty mask; a segment that is not there is a mistake.
+    if (is_number && (!side.has_names() || all_parts(side).count(number) > 0)) {
       numbers.insert(number);
       continue;
     }
@@ -46,7 +54,7 @@ std::set<int> find_parts(const std::string& text, const EvaluationSide& side, co
     for (const auto& [n, name] : side.parts())
       if (folded(name) == folded(part)) numbers.insert(n);
     if (numbers.size() == before)
-      throw Error(ErrorCode::usage, "region " + region + ": there is no segment or structure called " + part);
+      throw Error(ErrorCode::usage, "region " + region + ": there is no segment or structure " + part);
   }
   if (numbers.empty()) throw Error(ErrorCode::usage, "region " + region + " names no parts");
   return numbers;
@@ -63,13 +71,28 @@ RegionPair asked_region(const std::string& text, const EvaluationSide& result, c
           find_parts(colon == std::string::npos ? parts : parts.substr(colon + 1), truth, name)};
 }
 
-std::set<int> all_parts(const EvaluationSide& side) {
-  std::set<int> numbers;
-  for (const auto& part : side.parts()) numbers.insert(part.first);
-  return numbers;
+// A folder stands for the one mask in it.
+std::string mask_in(const std::string& path, const Job& job) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path;
+  std::vector<std::string> found;
+  for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+    job.check();
+    std::error_code ignored;
+    if (fs::is_regular_file(entry->symlink_status(ignored)) &&
+        dicom::mask_kind(entry->path().string()) != dicom::MaskKind::none)
+      found.push_back(entry->path().string());
+  }
+  if (error) throw Error(ErrorCode::input_unreadable, "a folder cannot be read");
+  if (found.size() != 1)
+    throw Error(found.empty() ? ErrorCode::input_no_images : ErrorCode::input_ambiguous,
+                "there are " + std::to_string(found.size()) +
+                    " SEGs and structure sets in the folder or archive: name the file of one");
+  return found.front();
 }
 
-EvaluationSide read_side(const std::string& path, const std::string& what, const Geometry* grid, const Job& job) {
+EvaluationSide read_side(const std::string& path, const std::string& what, const Geometry* grid,
+                         std::vector<std::string>& notes, const Job& job) {
   try {
     if (is_volume_file(path)) return EvaluationSide(read_label_file(path));
     std::error_code ignored;
@@ -77,6 +100,9 @@ EvaluationSide read_side(const std::string& path, const std::string& what, const
     std::vector<dicom::Mask> masks =
         grid ? dicom::read_structure_set(path, *grid, job) : dicom::read_segmentation(path, job);
     if (masks.empty()) throw Error(ErrorCode::input_unsupported, "it holds no segment or structure");
+    std::vector<std::string> own;
+    note_masks(masks, own);
+    for (const std::string& note : own) notes.push_back(what + ": " + note);
     return EvaluationSide(std::move(masks));
   } catch (const Error& e) {
     throw Error(e.code(), what + ": " + e.what());
@@ -157,25 +183,26 @@ std::vector<RegionPair> choose_regions(const std::vector<std::string>& asked, co
   return regions;
 }
 
-std::pair<EvaluationSide, EvaluationSide> read_sides(const std::string& result, const std::string& truth,
-                                                     const std::string& reference, const Job& job) {
-  std::optional<Geometry> grid;
-  if (!reference.empty()) grid = choose_series(dicom::scan({reference}, job), "").geometry;
-  const bool drawn_result = is_structure_set(result), drawn_truth = is_structure_set(truth);
-  if (drawn_result && drawn_truth && !grid)
+std::pair<EvaluationSide, EvaluationSide> read_sides(const EvaluationPair& pair, std::vector<std::string>& notes,
+                                                     const Job& job) {
+  const UnpackedInput input({pair.result, pair.truth}, job);
+  const std::array<std::string, 2> names{"the result", "the truth"};
+  const std::array<std::string, 2> paths{mask_in(input.paths()[0], job), mask_in(input.paths()[1], job)};
+  const std::array<bool, 2> drawn{is_structure_set(paths[0]), is_structure_set(paths[1])};
+  if (drawn[0] && drawn[1] && pair.reference.empty())
     throw Error(ErrorCode::usage, "two structure sets have no grid: give the series they were drawn on by --reference");
-  if (drawn_result) {
-    if (!grid && !drawn_truth) {
-      EvaluationSide other = read_side(truth, "the truth", nullptr, job);
-      EvaluationSide drawn = read_side(result, "the result", &other.grid(), job);
-      return {std::move(drawn), std::move(other)};
-    }
-    EvaluationSide drawn = read_side(result, "the result", &*grid, job);
-    return {std::move(drawn), read_side(truth, "the truth", drawn_truth ? &*grid : nullptr, job)};
+  std::array<std::optional<EvaluationSide>, 2> sides;
+  for (std::size_t i = 0; i < 2; ++i)
+    if (!drawn[i]) sides[i].emplace(read_side(paths[i], names[i], nullptr, notes, job));
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (!drawn[i]) continue;
+    std::vector<std::string> own;
+    const Geometry grid =
+        pair.reference.empty() ? sides[1 - i]->grid() : grid_of_series(paths[i], pair.reference, own, job);
+    for (const std::string& note : own) notes.push_back(names[i] + ": " + note);
+    sides[i].emplace(read_side(paths[i], names[i], &grid, notes, job));
   }
-  EvaluationSide first = read_side(result, "the result", nullptr, job);
-  const Geometry on = grid.value_or(first.grid());
-  return {std::move(first), read_side(truth, "the truth", drawn_truth ? &on : nullptr, job)};
+  return {std::move(*sides[0]), std::move(*sides[1])};
 }
 
 std::vector<EvaluationPair> read_pairs(const std::string& path) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "evaluation.h"
 #include "oncotome/core/job.h"
 #include "oncotome/core/volume.h"
 #include "oncotome/dicom/masks.h"
@@ -27,8 +28,6 @@ class EvaluationSide {
   /// Number and name of each part; a label value has no name.
   std::vector<std::pair<int, std::string>> parts() const;
   engine::Mask mask(const std::set<int>& numbers) const;
-  /// See dicom::Mask::note.
-  std::string note() const { return masks_.empty() ? "" : masks_[0].note; }
   /// See truth_on_grid().
   void move_to(const Geometry& grid, std::vector<std::string>& notes);
 
@@ -47,8 +46,9 @@ struct RegionPair {
 std::vector<RegionPair> choose_regions(const std::vector<std::string>& asked, const EvaluationSide& result,
                                        const EvaluationSide& truth);
 
-/// Reads both sides of a pair. Throws Error{usage, input_*, dicom_*}.
-std::pair<EvaluationSide, EvaluationSide> read_sides(const std::string& result, const std::string& truth,
-                                                     const std::string& reference, const Job& job);
+/// Reads both sides of a pair, of which each may be a folder or .zip with one SEG or structure set. `notes` tells what
+/// is not in the voxels. Throws Error{usage, input_*, dicom_*, grid_mismatch, cancelled}.
+std::pair<EvaluationSide, EvaluationSide> read_sides(const EvaluationPair& pair, std::vector<std::string>& notes,
+                                                     const Job& job);
 
 }  // namespace oncotome::workflow

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "oncotome/dicom/masks.h"
+#include "unpacked_input.h"
 
 namespace oncotome::workflow {
 namespace {
@@ -13,15 +13,25 @@ using Uids = std::vector<std::string>;
 
 bool holds(const Uids& uids, const std::string& uid) { return std::find(uids.begin(), uids.end(), uid) != uids.end(); }
 
+std::string numbers_of(const std::vector<dicom::Mask>& masks) {
+  std::string text;
+  for (const dicom::Mask& mask : masks) text += (text.empty() ? "" : ", ") + std::to_string(mask.number);
+  return text;
+}
+
+}  // namespace
+
 // By name; where the names were changed (by an anonymizer, say), the only series in the same frame of reference.
 Geometry grid_of_series(const std::string& path, const std::string& reference, std::vector<std::string>& notes,
                         const Job& job) {
   const std::string folder = std::filesystem::absolute(path).parent_path().string();
   const Uids named = dicom::referenced_series(path), frames = dicom::frames_of_reference(path);
-  const dicom::StudyIndex index = dicom::scan({reference.empty() ? folder : reference}, job);
+  const UnpackedInput input({reference.empty() ? folder : reference}, job);
+  const dicom::StudyIndex index = dicom::scan(input.paths(), job);
   std::vector<const dicom::Series*> by_name, by_frame;
   for (const dicom::Study& study : index.studies)
     for (const dicom::Series& series : study.series) {
+      if (series.kind != dicom::SeriesKind::volume) continue;
       if (holds(named, series.series_uid)) by_name.push_back(&series);
       if (holds(frames, series.frame_of_reference_uid)) by_frame.push_back(&series);
     }
@@ -41,13 +51,13 @@ Geometry grid_of_series(const std::string& path, const std::string& reference, s
   return found.front()->geometry;
 }
 
-std::string numbers_of(const std::vector<dicom::Mask>& masks) {
-  std::string text;
-  for (const dicom::Mask& mask : masks) text += (text.empty() ? "" : ", ") + std::to_string(mask.number);
-  return text;
+void note_masks(const std::vector<dicom::Mask>& masks, std::vector<std::string>& notes) {
+  if (!masks.empty() && !masks.front().note.empty()) notes.push_back(masks.front().note);
+  for (const dicom::Mask& mask : masks)
+    if (mask.off_grid > 0)
+      notes.push_back(std::to_string(mask.off_grid) + " contours of ROI " + std::to_string(mask.number) +
+                      " lie beside the planes of the grid and were left out");
 }
-
-}  // namespace
 
 LabelVolume read_mask_volume(const std::string& path, const std::string& reference, std::optional<int> number,
                              std::vector<std::string>& notes, const Job& job) {
@@ -58,11 +68,7 @@ LabelVolume read_mask_volume(const std::string& path, const std::string& referen
   if (masks.empty())
     throw Error(ErrorCode::usage, number ? "there is no segment or ROI " + std::to_string(*number)
                                          : std::string("the file describes no segment or ROI"));
-  if (!masks.front().note.empty()) notes.push_back(masks.front().note);
-  for (const dicom::Mask& mask : masks)
-    if (mask.off_grid > 0)
-      notes.push_back(std::to_string(mask.off_grid) + " contours of ROI " + std::to_string(mask.number) +
-                      " lie beside the planes of the series and were left out");
+  note_masks(masks, notes);
   if (number) return std::move(masks.front().voxels);
   std::sort(masks.begin(), masks.end(), [](const dicom::Mask& a, const dicom::Mask& b) { return a.number < b.number; });
   if (masks.front().number < 1 || masks.back().number > 255)

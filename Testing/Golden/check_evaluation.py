@@ -10,18 +10,22 @@ against moved, eroded and grown copies. Exit status: 0 all equal, 1 a difference
 import csv
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
-import time
+import zipfile
 
 import jsonschema
 import numpy as np
 import scipy.ndimage as ndimage
 import SimpleITK as sitk
 import surface_distance
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+STUDY = generate_uid()
 TOLERANCES = {"dice": 1e-6, "surface_dice": 1e-6, "hd95_mm": 1e-3, "mean_surface_distance_mm": 1e-3, "result_ml": 1e-9,
               "truth_ml": 1e-9, "lesion_sensitivity": 1e-12, "lesion_precision": 1e-12, "false_positive_lesions": 0,
               "truth_lesions": 0}
@@ -46,6 +50,42 @@ def expected(result, truth, spacing_xyz, tolerance_mm):
             out["hd95_mm"] = float(surface_distance.compute_robust_hausdorff(distances, 95))
             out["mean_surface_distance_mm"] = sum(surface_distance.compute_average_surface_distance(distances)) / 2
     return out
+
+
+def write_dicom(path, values, sop_class, **more):
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ExplicitVRLittleEndian, sop_class, generate_uid()
+    d = FileDataset("", values, file_meta=meta, preamble=bytes(128))
+    d.is_little_endian, d.is_implicit_VR = True, False
+    d.SOPClassUID, d.SOPInstanceUID, d.PatientID, d.StudyInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID, "1", STUDY
+    for name, value in more.items():
+        setattr(d, name, value)
+    path.parent.mkdir(exist_ok=True)
+    d.save_as(path, write_like_original=False)
+
+
+def write_series(folder, frame, series, count=6, sop_class="1.2.840.10008.5.1.4.1.1.2", modality="CT"):
+    for k in range(count):
+        write_dicom(folder / f"{k}.dcm", {}, sop_class, Modality=modality, SeriesInstanceUID=series, FrameOfReferenceUID=frame, InstanceNumber=k + 1,
+                    Rows=16, Columns=16, SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2", BitsAllocated=16, BitsStored=16, HighBit=15,
+                    PixelRepresentation=1, PixelSpacing=[1, 1], SliceThickness=2, ImagePositionPatient=[0, 0, 2 * k],
+                    ImageOrientationPatient=[1, 0, 0, 0, 1, 0], RescaleSlope=1, RescaleIntercept=0, PixelData=bytes(512))
+
+
+def write_structure_set(path, frame, series, heights):
+    def item(**values):
+        d = Dataset()
+        for name, value in values.items():
+            setattr(d, name, value)
+        return d
+    contours = [item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=4,
+                     ContourData=[v for x, y in ((3.5, 3.5), (11.5, 3.5), (11.5, 11.5), (3.5, 11.5)) for v in (x, y, z)]) for z in heights]
+    study = item(ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1", ReferencedSOPInstanceUID=STUDY,
+                 RTReferencedSeriesSequence=[item(SeriesInstanceUID=series)])
+    write_dicom(path, {}, "1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT", SeriesInstanceUID=generate_uid(),
+                ReferencedFrameOfReferenceSequence=[item(FrameOfReferenceUID=frame, RTReferencedStudySequence=[study])],
+                StructureSetROISequence=[item(ROINumber=1, ReferencedFrameOfReferenceUID=frame, ROIName="GTV", ROIGenerationAlgorithm="")],
+                ROIContourSequence=[item(ReferencedROINumber=1, ContourSequence=contours)])
 
 
 def blobs(random, shape, share):
@@ -189,6 +229,41 @@ class Check:
         self.need([r["pair"] for r in rows] == [f"'=case, {i}" for i in range(3)], "names come back in the CSV, no formula among them")
         self.need(all(abs(float(r["dice"]) - d) < 1e-9 for r, d in zip(rows, dice)), "the CSV holds the same Dice")
 
+    def fails(self, code, *arguments):
+        run = subprocess.run([self.program, "evaluate", *map(str, arguments)], capture_output=True, text=True)
+        self.need(run.returncode == code, f"{' '.join(map(str, arguments))}: exit {run.returncode}, not {code}: {run.stderr}")
+
+    def structure_sets(self):
+        """A box drawn every 1 mm on a series of 2 mm: 8 x 8 voxels on three planes, two contours between them."""
+        frame, series = generate_uid(), generate_uid()
+        write_series(self.scratch / "series", frame, series)
+        write_series(self.scratch / "elsewhere", generate_uid(), generate_uid())
+        write_series(self.scratch / "picture", frame, series, count=1, sop_class="1.2.840.10008.5.1.4.1.1.1", modality="CR")
+        drawn = self.scratch / "drawn" / "rt.dcm"
+        write_structure_set(drawn, frame, series, (0, 1, 2, 3, 4))
+        for name, folder in (("series.zip", "series"), ("drawn.zip", "drawn")):
+            with zipfile.ZipFile(self.scratch / name, "w") as archive:
+                for path in (self.scratch / folder).iterdir():
+                    archive.write(path, f"study/{path.name}")
+        box = np.zeros((6, 16, 16), bool)
+        box[:3, 4:12, 4:12] = True
+        label = self.scratch / "box.nrrd"
+        write(box, label, (1, 1, 2))
+        for what, arguments in (("on the other's grid", (drawn, label)), ("on its series", (drawn, drawn, "--reference", self.scratch / "series")),
+                                ("in an archive", (self.scratch / "drawn.zip", drawn.parent, "--reference", self.scratch / "series.zip"))):
+            pair = evaluate(self.program, *arguments)["pairs"][0]
+            row = pair["regions"][0]
+            self.need(row["dice"] == 1 and abs(row["result_ml"] - 0.384) < 1e-12, f"a structure set {what}: {row}")
+            self.need(any(note.startswith("the result: 2 contours of ROI 1 ") for note in pair["notes"]), f"{what}: what is left out is said")
+        out = self.scratch / "converted.nrrd"
+        subprocess.run([self.program, "convert", drawn, "--reference", self.scratch / "series.zip", "-o", out], check=True, capture_output=True)
+        self.need(np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(out))) > 0, box), "convert finds the series in an archive")
+        for reference in ("elsewhere", "picture"):
+            self.fails(12, drawn, drawn, "--reference", self.scratch / reference)
+        self.fails(12, self.scratch / "series.zip", label)
+        self.need(evaluate(self.program, label, drawn, "--labels", "x=1:1")["pairs"][0]["regions"][0]["dice"] == 1, "an ROI by its number")
+        self.fails(2, label, drawn, "--labels", "x=1:7")
+
     def speed(self):
         z, y, x = np.ogrid[:300, :512, :512]
         ball = lambda cx: ((x - cx) / 230) ** 2 + ((y - 256) / 220) ** 2 + ((z - 150) / 140) ** 2 < 1
@@ -196,9 +271,13 @@ class Check:
             image = sitk.GetImageFromArray(mask.astype(np.uint8))
             image.SetSpacing((0.8, 0.8, 1.25))
             sitk.WriteImage(image, str(self.scratch / name))
-        begin = time.monotonic()
+        used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        begin = used()
         evaluate(self.program, self.scratch / "big-a.nrrd", self.scratch / "big-b.nrrd", "--labels", "organ=1")
-        print(f"512 x 512 x 300: {time.monotonic() - begin:.1f} s")
+        seconds, mib = used() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"512 x 512 x 300: {seconds:.1f} s of a processor, {mib:.0f} MiB")
+        # The two volumes and their masks are 300 MiB.
+        self.need(seconds < 30 and mib < 1500, "a pair of great size takes at most half a minute and 1.5 GiB")
 
 
 def main():
@@ -211,6 +290,7 @@ def main():
             check.pair(*case)
         check.other_grid()
         check.list_of_pairs()
+        check.structure_sets()
         check.speed()
         absent = not (data / "brain_tcga").is_dir()
         if not absent:
