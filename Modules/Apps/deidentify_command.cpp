@@ -12,6 +12,7 @@
 #include "oncotome/dicom/deidentify.h"
 #include "report_json.h"
 #include "terminal.h"
+#include "unpacked_input.h"
 
 namespace oncotome::apps {
 namespace {
@@ -90,7 +91,8 @@ void run(const Options& options, const Common& common) {
   {
     const Terminal terminal(common.quiet);
     AtomicDirectory folder(options.output, options.replace ? "deidentification.json" : "");
-    report = report_json(dicom::deidentify(options.paths, folder.path().string(), o, terminal.job()), options.retain);
+    const workflow::UnpackedInput input(options.paths, terminal.job());
+    report = report_json(dicom::deidentify(input.paths(), folder.path().string(), o, terminal.job()), options.retain);
     std::ofstream file(folder.path() / "deidentification.json", std::ios::binary);
     file << workflow::json_text(report);
     file.close();
@@ -114,7 +116,7 @@ void run(const Options& options, const Common& common) {
 void add_deidentify(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("deidentify", "Write DICOM files without what identifies the patient");
-  command->add_option("INPUT", options->paths, "Folders or files")->required();
+  command->add_option("INPUT", options->paths, "Folders or files (a .zip too)")->required();
   command->add_option("-o,--output", options->output, "Folder; appears whole or not at all")->required();
   command
       ->add_option("--retain", options->retain,

@@ -11,6 +11,7 @@ bad, 77 good but DATA is not there.
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -213,6 +214,10 @@ def made_up_objects(check, scratch):
 
     check.run(folder, "-o", scratch / "again", "--key", scratch / "key")
     check.need([uids(d) for d in check.outputs(scratch / "again")] == [uids(d) for d in outputs], "the same key gives the same UIDs")
+    shutil.make_archive(scratch / "in", "zip", folder)
+    check.run(scratch / "in.zip", "-o", scratch / "packed", "--key", scratch / "key")
+    packed = {frozenset(uids(d)) for d in check.outputs(scratch / "packed")}
+    check.need(packed == {frozenset(uids(d)) for d in outputs}, "an archive gives what its folder gives")
     check.run(folder, "-o", scratch / "other")
     check.need(not set().union(*map(uids, check.outputs(scratch / "other"))) & (set().union(*map(uids, outputs))), "another key gives other UIDs")
 
