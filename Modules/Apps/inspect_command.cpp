@@ -213,6 +213,7 @@ void convert(const Conversion& options, const Common& common) {
       } else {
         if (is_png) throw Error(ErrorCode::usage, "a volume is no single image: let --output end in .nrrd or .nii.gz");
         Volume<float> volume = dicom::load_volume(series, terminal.job(), options.geometry, &notes);
+        notes.doubts.insert(notes.doubts.end(), series.doubts.begin(), series.doubts.end());
         if (options.suv) {
           const dicom::Suv suv = dicom::find_suv(series, terminal.job());
           dicom::scale_to_suv(volume, series, suv);

@@ -2,7 +2,6 @@
 #include "unpacked_input.h"
 
 #include <minizip/unzip.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cctype>
@@ -58,6 +57,7 @@ class Archive {
       damaged();
     name = name.c_str();
     const unsigned mode = info.external_fa >> 16 & 0170000;
+    if (fs::path(name).filename().string().rfind("._", 0) == 0) return;                // what macOS adds
     if (name.empty() || name.back() == '/' || (mode != 0 && mode != 0100000)) return;  // folders, links
     if (info.flag & 1) refuse(ErrorCode::input_unsupported, "is encrypted: unpack it first");
     if (info.compression_method != 0 && info.compression_method != Z_DEFLATED)
@@ -87,37 +87,29 @@ class Archive {
   std::vector<char> buffer_ = std::vector<char>(1 << 16);
 };
 
-std::string private_folder() {
+// Goes with the object; what a run that was killed left goes when the next one starts.
+std::unique_ptr<AtomicDirectory> private_folder() {
   std::error_code error;
-  std::string path = (fs::temp_directory_path(error) / "oncotome-XXXXXX").string();
-  if (error || !mkdtemp(path.data()))
-    throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
-  return path;
+  const fs::path base = fs::temp_directory_path(error);
+  if (!error) {
+    auto folder = std::make_unique<AtomicDirectory>(base / "oncotome-unpacked", "");
+    fs::permissions(folder->path(), fs::perms::owner_all, error);
+    if (!error) return folder;
+  }
+  throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
 }
 
 }  // namespace
 
 UnpackedInput::UnpackedInput(std::vector<std::string> paths, const Job& job) : paths_(std::move(paths)) {
-  try {
-    for (std::string& path : paths_) {
-      std::error_code ignored;
-      if (suffix_of(path) != ".zip" || !fs::is_regular_file(path, ignored)) continue;
-      Archive archive(path);
-      folders_.push_back(private_folder());
-      archive.unpack(folders_.back(), job);
-      path = folders_.back();
-    }
-  } catch (...) {
-    remove_folders();
-    throw;
+  for (std::string& path : paths_) {
+    std::error_code ignored;
+    if (suffix_of(path) != ".zip" || !fs::is_regular_file(path, ignored)) continue;
+    Archive archive(path);
+    folders_.push_back(private_folder());
+    archive.unpack(folders_.back()->path().string(), job);
+    path = folders_.back()->path().string();
   }
-}
-
-UnpackedInput::~UnpackedInput() { remove_folders(); }
-
-void UnpackedInput::remove_folders() {
-  std::error_code ignored;
-  for (const std::string& folder : folders_) fs::remove_all(folder, ignored);
 }
 
 }  // namespace oncotome::workflow

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/job.h"
 
 namespace oncotome::workflow {
@@ -15,16 +17,12 @@ class UnpackedInput {
   /// Throws Error{input_unreadable, input_unsupported, output_unwritable, cancelled}; encrypted archives, and those
   /// that unpack to more than 100,000 files, 8 GiB or 100 times a file's packed size, are input_unsupported.
   UnpackedInput(std::vector<std::string> paths, const Job& job);
-  ~UnpackedInput();
-  UnpackedInput(const UnpackedInput&) = delete;
-  UnpackedInput& operator=(const UnpackedInput&) = delete;
 
   const std::vector<std::string>& paths() const { return paths_; }
 
  private:
-  void remove_folders();
-
-  std::vector<std::string> paths_, folders_;
+  std::vector<std::string> paths_;
+  std::vector<std::unique_ptr<AtomicDirectory>> folders_;
 };
 
 }  // namespace oncotome::workflow

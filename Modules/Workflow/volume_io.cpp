@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "itkOncotomeBridge.h"
 #include "oncotome/core/error.h"
@@ -37,6 +38,24 @@ itk::ImageIOBase::Pointer io_for(const std::string& path) {
   if (is_nrrd(path)) return itk::NrrdImageIO::New().GetPointer();
   if (is_nifti(path)) return itk::NiftiImageIO::New().GetPointer();
   return nullptr;
+}
+
+// niftilib makes zeros of voxels that are not finite. An exponent of ones tells them (IEEE 754).
+void check_finite(gzFile file, int datatype, bool little, z_off_t first, std::int64_t bytes) {
+  const std::size_t size = datatype == 16 ? 4 : datatype == 64 ? 8 : 0;
+  if (size == 0 || gzseek(file, first, SEEK_SET) != first) return;
+  std::vector<unsigned char> chunk(std::size_t{1} << 20);
+  while (bytes > 0) {
+    const int got = gzread(file, chunk.data(), static_cast<unsigned>(std::min<std::int64_t>(bytes, 1 << 20)));
+    if (got <= 0) return;
+    bytes -= got;
+    for (std::size_t i = 0; i + size <= static_cast<std::size_t>(got); i += size) {
+      const unsigned high = chunk[i + (little ? size - 1 : 0)], next = chunk[i + (little ? size - 2 : 1)];
+      const unsigned ones = size == 4 ? 0x7f80u : 0x7ff0u;
+      if (((high << 8 | next) & ones) == ones)
+        throw Error(ErrorCode::input_unreadable, "it holds voxels that are not finite (NaN); repair the file");
+    }
+  }
 }
 
 // What ITK 5.2 guesses at, or ends the whole program for (vnl's abort on a number that is not finite). NIfTI-1 offsets.
@@ -73,6 +92,7 @@ void check_nifti_header(const std::string& path) {
   last += bytes;
   if (gzseek(file.get(), last, SEEK_SET) != last || gzgetc(file.get()) == -1)
     throw Error(ErrorCode::input_unreadable, "it is cut off: its header promises more voxels than it holds");
+  check_finite(file.get(), two_bytes(70), little, last + 1 - bytes, bytes);
   if (header[252] == 0 && header[253] == 0 && header[254] == 0 && header[255] == 0)
     throw Error(ErrorCode::input_unsupported,
                 "its header states no orientation (qform and sform codes are 0), so left and right cannot be told");

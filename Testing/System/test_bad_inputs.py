@@ -561,6 +561,24 @@ def a_volume_whose_header_is_not_finite(folder):
 
 
 @case(11, "input.unreadable")
+def a_volume_with_a_voxel_that_is_not_finite(folder):
+    values = np.ones((4, 4, 4), np.float32)
+    values[1, 2, 3] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(folder / "Zebrafish.nii.gz"))
+    return convert(folder / "Zebrafish.nii.gz")
+
+
+@case(28, "dicom.bad_value")
+def a_slope_beyond_all_sense(folder):
+    return edited(folder, RescaleSlope="1e300")
+
+
+@case(28, "dicom.bad_value")
+def a_slope_in_all_images_but_one(folder):
+    return edited(folder, RescaleSlope=None)
+
+
+@case(11, "input.unreadable")
 def a_volume_without_its_voxels(folder):
     (folder / "Zebrafish.nhdr").write_text("NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 4\nencoding: raw\n"
                                            "data file: absent.raw\n")

@@ -178,6 +178,7 @@ class Jpeg2000Header {
       if (i > 0 && depth != depth_) unsupported("JPEG 2000 whose components differ in depth");
       depth_ = depth;
       result_.precision = precision;
+      result_.is_signed = (depth & 0x80) != 0;
       if (segment.number(1) != 1 || segment.number(1) != 1) unsupported("JPEG 2000 with sub-sampled components");
     }
   }

@@ -14,6 +14,7 @@ struct Codestream {
   std::int64_t width = 0, height = 0;
   int samples = 0;
   int precision = 0;           ///< Bits of a sample.
+  bool is_signed = false;      ///< Of JPEG 2000; the others do not say.
   std::optional<bool> is_ycc;  ///< Whether the samples are YCbCr after decoding, where the stream says so.
 };
 

@@ -2,6 +2,7 @@
 #include "date_time.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 
@@ -22,6 +23,13 @@ std::optional<int> zone_minutes(const std::string& zone) {
   if (zone.size() != 5 || (zone[0] != '+' && zone[0] != '-') || !all_digits(zone.substr(1))) return std::nullopt;
   const int minutes = 60 * std::atoi(zone.substr(1, 2).c_str()) + std::atoi(zone.substr(3).c_str());
   return zone[0] == '-' ? -minutes : minutes;
+}
+
+double fraction_of(const std::string& digits) {
+  const std::string text = "0." + digits + "0";
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
 }
 
 }  // namespace
@@ -63,7 +71,7 @@ std::optional<double> seconds_of(const std::string& time) {
   const int h = std::atoi(digits.substr(0, 2).c_str()), m = std::atoi(digits.substr(2, 2).c_str()),
             s = std::atoi(digits.substr(4).c_str());
   if (h > 23 || m > 59 || s > 60) return std::nullopt;
-  return h * 3600 + m * 60 + s + (fraction.empty() ? 0 : std::atof(("0." + fraction).c_str()));
+  return h * 3600 + m * 60 + s + fraction_of(fraction);
 }
 
 std::optional<double> moment(const std::string& date, const std::string& time) {

@@ -9,12 +9,16 @@
 namespace oncotome::dicom {
 namespace {
 
+// What ReferencedFrameNumber (US) of a dimension can hold, and more than any scanner makes.
+constexpr int kMaxFrames = 65535;
+
 int count_of_frames(DcmItem& dataset) {
   const std::string text = raw_text(dataset, DCM_NumberOfFrames);
   int count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end != text.data() + text.size() || count < 1)
-    throw Error(ErrorCode::dicom_bad_value, "NumberOfFrames is no whole number above 0");
+  if (error != std::errc{} || end != text.data() + text.size() || count < 1 || count > kMaxFrames)
+    throw Error(ErrorCode::dicom_bad_value,
+                "NumberOfFrames is no whole number from 1 to " + std::to_string(kMaxFrames));
   return count;
 }
 

@@ -120,10 +120,12 @@ class Faults {
   GeometryPolicy cure_ = GeometryPolicy::strict;
 };
 
-void find_tilt(const Planes& planes, Faults& faults) {
+void find_tilt(const Planes& planes, double pixel_mm, Faults& faults) {
   const Vec3& last = planes.places.back();
-  const double tilt_deg = std::atan2(std::hypot(last[0], last[1]), last[2]) * kDegreesPerRadian;
-  if (tilt_deg <= kTiltTolerance_deg) return;
+  const double drift_mm = std::hypot(last[0], last[1]);
+  const double tilt_deg = std::atan2(drift_mm, last[2]) * kDegreesPerRadian;
+  // A long stack drifts far by a small angle.
+  if (tilt_deg <= kTiltTolerance_deg && drift_mm <= pixel_mm) return;
   const bool cured = tilt_deg <= kMaxTilt_deg;
   faults.add(ErrorCode::dicom_gantry_tilt,
              "the stack is slanted by " + brief(tilt_deg) + " degrees (gantry tilt)" +
@@ -274,12 +276,13 @@ Stack stack_slices(const std::vector<Header>& headers) {
     planes.places.push_back({dot(way, g.axis[0]), dot(way, g.axis[1]), dot(way, normal)});
   }
   const auto& pixel_spacing = *planes.headers.front()->pixel_spacing;
+  const double pixel_mm = std::min(pixel_spacing[0], pixel_spacing[1]);
   Faults faults;
   stack.holes = find_holes(planes);
-  find_tilt(planes, faults);
+  find_tilt(planes, pixel_mm, faults);
   const bool uneven = find_uneven(planes, stack.holes, faults);
   report_holes(planes, stack.holes, faults);
-  find_sideways(planes, std::min(pixel_spacing[0], pixel_spacing[1]), faults);
+  find_sideways(planes, pixel_mm, faults);
   stack.fault = faults.fault();
   stack.cure = faults.cure();
   if (stack.fault && stack.cure == GeometryPolicy::strict) throw Error(stack.fault->code, stack.fault->reason);
@@ -288,10 +291,8 @@ Stack stack_slices(const std::vector<Header>& headers) {
   g.size = {headers.front().columns, headers.front().rows, steps + 1};
   g.spacing_mm = {pixel_spacing[1], pixel_spacing[0], planes.places.back()[2] / static_cast<double>(steps)};
   g.origin_mm = origin;
-  if (stack.fault) {
-    cover_planes(planes, g);
-    check_grid_size(g, count);
-  }
+  if (stack.fault) cover_planes(planes, g);
+  check_grid_size(g, count);
   return stack;
 }
 

@@ -23,6 +23,7 @@ struct Header {
   std::int64_t rows = 0, columns = 0;
   PixelModule pixels;
   double slope = 1, intercept = 0;
+  bool has_slope = true;
   std::optional<std::array<double, 2>> padding;  ///< Lowest and highest stored value that is no image.
   std::optional<Vec3> position;
   std::optional<std::array<Vec3, 2>> orientation;      ///< Along a row, along a column; as in the file.

@@ -235,7 +235,8 @@ Codestream PixelSource::checked_header(const Bytes& stream) const {
   if (syntax_ == EXS_RLELossless) {
     const auto segments = static_cast<std::uint32_t>(module_.samples * module_.format.bits_allocated / 8);
     check_rle(stream, segments, module_.pixels());
-    return {module_.columns, module_.rows, module_.samples, module_.format.bits_allocated, std::nullopt};
+    return {module_.columns,          module_.rows, module_.samples, module_.format.bits_allocated,
+            module_.format.is_signed, std::nullopt};
   }
   header = is_jpeg2000(syntax_) ? read_jpeg2000_header(stream) : read_jpeg_header(stream);
   if (header.width != module_.columns || header.height != module_.rows || header.samples != module_.samples)
@@ -259,6 +260,7 @@ Frame PixelSource::compressed_frame(std::int64_t index) {
   frame.is_ycc =
       module_.samples == 3 && header.is_ycc.value_or(module_.photometric == "YBR_FULL" || is_half_chroma(module_));
   if (is_jpeg2000(syntax_)) {
+    frame.format.is_signed = header.is_signed;  // Where PixelRepresentation says else, it is wrong.
     frame.cells = decode_jpeg2000(stream, header);
     return frame;
   }

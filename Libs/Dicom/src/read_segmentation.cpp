@@ -129,10 +129,10 @@ Pixels read_pixels(DcmFileFormat& file, Kind kind) {
   return p;
 }
 
-int segment_of(const MaskFrame& frame, const std::map<int, Mask>& masks) {
+int segment_of(const MaskFrame& frame, const std::set<int>& described) {
   if (DcmItem* macro = frame.macro(DCM_SegmentIdentificationSequence))
     return static_cast<int>(whole(*macro, DCM_ReferencedSegmentNumber, 0, UINT16_MAX));
-  if (masks.size() == 1) return masks.begin()->first;
+  if (described.size() == 1) return *described.begin();
   bad_value("a frame does not say which segment it is of");
 }
 
@@ -142,7 +142,7 @@ void fill_segments(Pixels& p, const std::vector<MaskFrame>& frames, std::map<int
   std::set<std::pair<int, std::int64_t>> seen;
   for (std::size_t f = 0; f < frames.size(); ++f) {
     job.report("read masks", static_cast<double>(f) / static_cast<double>(frames.size()));
-    const int number = segment_of(frames[f], masks);
+    const int number = segment_of(frames[f], described);
     if (described.count(number) == 0)
       bad_value("a frame is of segment " + std::to_string(number) + ", which is not described");
     if (!seen.emplace(number, frames[f].plane).second)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <new>
@@ -93,24 +94,40 @@ class Plane {
   std::int64_t columns_, rows_;
 };
 
+/// The same for a contour that starts elsewhere, runs the other way or repeats its first point; in 1/1000 voxels.
+std::vector<std::int64_t> outline_of(const Points& points) {
+  using Corner = std::array<std::int64_t, 3>;
+  std::vector<Corner> corners;
+  for (const Vec3& p : points) {
+    const Corner corner{std::llround(1000 * p[0]), std::llround(1000 * p[1]), std::llround(1000 * p[2])};
+    if (corners.empty() || corner != corners.back()) corners.push_back(corner);
+  }
+  while (corners.size() > 1 && corners.back() == corners.front()) corners.pop_back();
+  std::rotate(corners.begin(), std::min_element(corners.begin(), corners.end()), corners.end());
+  if (corners.size() > 2 && corners.back() < corners[1]) std::reverse(corners.begin() + 1, corners.end());
+  std::vector<std::int64_t> outline;
+  for (const Corner& corner : corners) outline.insert(outline.end(), corner.begin(), corner.end());
+  return outline;
+}
+
 void rasterize(DcmItem& roi, Mask& mask, const Job& job) {
   const Geometry& grid = mask.voxels.geometry;
   std::set<std::int64_t> planes;
-  std::set<std::string> seen;  // a contour that is there twice would cancel itself
+  std::set<std::vector<std::int64_t>> seen;  // a contour that is there twice would cancel itself
   const auto plane_at = [&](std::int64_t k) {
     return Plane(mask.voxels.voxels.data() + mask.voxels.offset(0, 0, k), grid.size[0], grid.size[1]);
   };
   for (DcmItem* contour : items_of(roi, DCM_ContourSequence)) {
     job.check();
     if (!is_closed(*contour)) continue;
-    std::string text = contour_text(*contour);
-    const Points points = points_of(text, grid);
-    if (points.size() < 3 || !seen.insert(std::move(text)).second) continue;
+    const Points points = points_of(contour_text(*contour), grid);
+    if (points.size() < 3) continue;
     const std::int64_t k = plane_of(points, grid);
     if (k < 0) {
       ++mask.off_grid;
       continue;
     }
+    if (!seen.insert(outline_of(points)).second) continue;
     ++mask.on_grid;
     planes.insert(k);
     plane_at(k).toggle(points);

@@ -73,8 +73,8 @@ std::unique_ptr<DcmFileFormat> read_attributes(const std::string& path) {
   auto file = std::make_unique<DcmFileFormat>();
   const OFCondition read = guarded_load(*file, path, DCM_PixelData);
   if (read.bad())
-    throw Error(ErrorCode::input_unreadable, "'" + std::filesystem::path(path).filename().string() +
-                                                 "' could be read before but not again: " + read.text());
+    throw Error(ErrorCode::input_unreadable,
+                std::string("a source image could be read before but not again: ") + read.text());
   drop_malformed(*file->getDataset());
   return file;
 }

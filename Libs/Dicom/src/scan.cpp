@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <new>
 #include <set>
 #include <thread>
 
@@ -102,15 +103,18 @@ std::vector<Header> read_file(const std::string& path, bool given_by_name) {
 struct Outcome {
   std::vector<Header> headers;
   std::optional<Rejected> rejected;
+  bool is_out_of_memory = false;
 };
 
 Outcome outcome_of(const std::string& path, bool given_by_name) {
   try {
-    return {read_file(path, given_by_name), std::nullopt};
+    return {read_file(path, given_by_name), std::nullopt, false};
   } catch (const Error& error) {
-    return {{}, Rejected{path, error.code(), error.what()}};
+    return {{}, Rejected{path, error.code(), error.what()}, false};
+  } catch (const std::bad_alloc&) {
+    return {{}, std::nullopt, true};
   } catch (const std::exception&) {
-    return {{}, Rejected{path, ErrorCode::input_unreadable, "the file cannot be read"}};
+    return {{}, Rejected{path, ErrorCode::input_unreadable, "the file cannot be read"}, false};
   }
 }
 
@@ -162,6 +166,8 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
   using SeriesKey = std::pair<std::string, bool>;  // The UID, and whether its images are pictures.
   std::map<std::string, std::map<SeriesKey, std::vector<Header>>> studies;
   for (Outcome& outcome : read_files(files, job)) {
+    if (outcome.is_out_of_memory)
+      throw Error(ErrorCode::out_of_memory, "not enough memory to read the headers of the input");
     if (outcome.rejected) index.rejected.push_back(std::move(*outcome.rejected));
     for (Header& header : outcome.headers)
       studies[header.series.study_uid][{header.series.series_uid, header.is_picture}].push_back(std::move(header));
@@ -183,9 +189,9 @@ StudyIndex scan(const std::vector<std::string>& paths, const Job& job) {
     study.patient_key = *patients.begin();
     if (patients.size() > 1)
       for (Series& s : study.series)
-        s.fault = Fault{ErrorCode::dicom_mixed_patients, std::to_string(patients.size()) +
-                                                             " patients share one StudyInstanceUID: "
-                                                             "correct the data before it is used"};
+        s.refuse({ErrorCode::dicom_mixed_patients, std::to_string(patients.size()) +
+                                                       " patients share one StudyInstanceUID: "
+                                                       "correct the data before it is used"});
     index.studies.push_back(std::move(study));
   }
   job.report("scan", 1);

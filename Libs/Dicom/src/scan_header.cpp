@@ -66,6 +66,12 @@ void read_padding(DcmItem& item, Header& h) {
   const double a = padding_value(*value, h.pixels.format);
   const double b = padding_value(number_if_good(item, DCM_PixelPaddingRangeLimit).value_or(*value), h.pixels.format);
   h.padding = {std::min(a, b), std::max(a, b)};
+  // A range that reaches tissue would empty the image.
+  constexpr double kHighestPadding_hu = -900;
+  if (h.series.modality == "CT" && a != b && h.slope * (*h.padding)[1] + h.intercept > kHighestPadding_hu) {
+    h.padding.reset();
+    h.doubts.emplace_back("PixelPaddingRangeLimit reaches into true values: it was passed over");
+  }
 }
 
 void read_rescale(FunctionalGroups& groups, Header& h) {
@@ -78,8 +84,12 @@ void read_rescale(FunctionalGroups& groups, Header& h) {
   const std::optional<double> slope = number(item, DCM_RescaleSlope), intercept = number(item, DCM_RescaleIntercept);
   h.slope = slope.value_or(1);
   h.intercept = intercept.value_or(0);
+  h.has_slope = slope.has_value();
   if (h.slope == 0) bad_value("RescaleSlope is 0");
-  if (h.series.modality == "PT" && frame > 0 && !slope) bad_value("a PET frame has no RescaleSlope");
+  constexpr double kMostRescale = 1e12;
+  if (std::abs(h.slope) > kMostRescale || std::abs(h.intercept) > kMostRescale)
+    bad_value("RescaleSlope or RescaleIntercept is beyond all sense");
+  if (h.series.modality == "PT" && !slope) bad_value("a PET image has no RescaleSlope");
   if (h.slope < 0 && ct) bad_value("RescaleSlope of a CT is negative");
   if (h.slope < 0) h.doubts.emplace_back("RescaleSlope is negative");
   if (ct && !intercept) h.doubts.emplace_back("CT without RescaleIntercept: values may not be HU");
@@ -98,6 +108,8 @@ void read_rescale(FunctionalGroups& groups, Header& h) {
   }
 }
 
+bool is_length(double mm) { return mm > 1e-4 && mm < 1e4; }
+
 void read_place(FunctionalGroups& groups, Header& h) {
   const int frame = h.instance.frame;
   DcmItem& measures = groups.macro(frame, DCM_PixelMeasuresSequence);
@@ -105,8 +117,8 @@ void read_place(FunctionalGroups& groups, Header& h) {
   h.spacing_between_slices = number_if_good(measures, DCM_SpacingBetweenSlices);
   h.position = fixed_values<3>(groups.macro(frame, DCM_PlanePositionSequence), DCM_ImagePositionPatient);
   h.pixel_spacing = fixed_values<2>(measures, DCM_PixelSpacing);
-  if (h.pixel_spacing && ((*h.pixel_spacing)[0] <= 0 || (*h.pixel_spacing)[1] <= 0))
-    bad_value("PixelSpacing is not above 0");
+  if (h.pixel_spacing && (!is_length((*h.pixel_spacing)[0]) || !is_length((*h.pixel_spacing)[1])))
+    bad_value("PixelSpacing is no length of a pixel");
   const auto cosines = fixed_values<6>(groups.macro(frame, DCM_PlaneOrientationSequence), DCM_ImageOrientationPatient);
   if (!cosines) return;
   const auto& v = *cosines;

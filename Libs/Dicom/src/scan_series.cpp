@@ -6,6 +6,7 @@
 #include <set>
 
 #include "geometry.h"
+#include "marks.h"
 #include "values.h"
 
 namespace oncotome::dicom {
@@ -32,6 +33,8 @@ void check_images(const std::vector<Header>& headers) {
     if (h.fault) throw Error(h.fault->code, "instance " + h.instance.sop_instance_uid + ": " + h.fault->reason);
     if (h.series.modality != first.series.modality || h.instance.sop_class_uid != first.instance.sop_class_uid)
       throw Error(ErrorCode::dicom_bad_value, "images of different modalities share one SeriesInstanceUID");
+    if (h.has_slope != first.has_slope)
+      throw Error(ErrorCode::dicom_bad_value, "RescaleSlope is there in some images of the series and not in others");
     if (h.series.unit != first.series.unit)
       throw Error(ErrorCode::dicom_bad_value, "values in different units in one series");
   }
@@ -70,6 +73,9 @@ void doubt_mixture(const std::vector<Header>& headers, Doubts& doubts) {
                        [&](const Header& h) { return member(h) != member(headers.front()); });
   };
   if (mixed([](const Header& h) { return h.series.image_type; })) doubts.emplace_back("ImageType differs among slices");
+  for (const MarkIndex mark : {kEchoNumber, kEchoTime, kInversionTime, kBValue, kTemporalPosition, kStackId})
+    if (mixed([mark](const Header& h) { return h.marks.empty() ? std::string() : h.marks[mark]; }))
+      doubts.push_back(std::string(kMarkNames[mark]) + " differs among slices: they may not belong together");
   if (headers.front().series.frame_of_reference_uid.empty())
     doubts.emplace_back("no FrameOfReferenceUID: its place relative to other series is unknown");
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <string_view>
 
 #include "values.h"
@@ -102,8 +101,7 @@ std::optional<double> number_if_good(DcmItem& item, const DcmTagKey& tag) {
 
 std::string brief(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general, 4).ptr};
 }
 
 }  // namespace oncotome::dicom

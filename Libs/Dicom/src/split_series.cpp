@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <tuple>
@@ -10,6 +10,7 @@
 #include "guarded_load.h"
 #include "marks.h"
 #include "oncotome/core/digest.h"
+#include "oncotome/dicom/decimal_string.h"
 #include "pixels.h"
 #include "series.h"
 #include "values.h"
@@ -132,9 +133,9 @@ std::string plane_name(const Header& h) {
 struct ByValue {
   bool operator()(const std::string& a, const std::string& b) const { return key(a) < key(b); }
   static std::tuple<bool, double, std::string> key(const std::string& text) {
-    char* end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    const bool is_text = text.empty() || *end || !std::isfinite(value);
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool is_text = error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value);
     return {is_text, is_text ? 0 : value, is_text ? text : ""};
   }
 };
@@ -239,7 +240,7 @@ std::string digest_of_values(const Header& h) {
     const Frame frame =
         PixelSource(file, "instance " + h.instance.sop_instance_uid).frame(std::max(h.instance.frame, 1) - 1);
     return sha256_hex({reinterpret_cast<const char*>(frame.cells.data()), frame.cells.size()}) +
-           std::to_string(h.slope) + " " + std::to_string(h.intercept);
+           decimal_string(h.slope) + " " + decimal_string(h.intercept) + " " + h.series.unit;
   } catch (const Error&) {
     return {};
   }
@@ -284,8 +285,7 @@ std::vector<Series> split_series(std::vector<Header> headers) {
     }
   } catch (const Error& error) {
     whole = make_series(std::move(headers));
-    whole.fault = Fault{error.code(), error.what()};
-    whole.cure = GeometryPolicy::strict;
+    whole.refuse({error.code(), error.what()});
   }
   if (parts.empty()) parts.push_back({{}, "", std::move(whole)});
   std::vector<Series> series;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 
 #include "contours.h"
 #include "oncotome/core/digest.h"
@@ -35,9 +35,8 @@ void add_image(DcmItem& item, const Instance& instance) {
 
 // Micrometers, without the zeros at the end.
 std::string millimeters(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", value);
-  std::string short_text = text;
+  char text[64];
+  std::string short_text(text, std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, 3).ptr);
   short_text.erase(short_text.find_last_not_of('0') + 1);
   if (short_text.back() == '.') short_text.pop_back();
   return short_text == "-0" ? "0" : short_text;

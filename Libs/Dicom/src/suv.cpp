@@ -34,7 +34,7 @@ std::string own_value(const std::string& text) {
 /// What an image says of its activity and of the patient's dose.
 struct Facts {
   std::string units, suv_type, decay_correction;
-  bool attenuation_corrected = false, decay_corrected = false;
+  bool attenuation_corrected = false, decay_corrected = false, is_part = false;
   std::optional<double> weight_kg, dose_bq, half_life_s, frame_s, reference_s;
   std::optional<double> series_start, acquisition_start, ge_start, injection;
   std::optional<double> injection_time;  ///< Seconds since midnight, where the date is not told.
@@ -130,6 +130,9 @@ std::optional<double> scan_start(const std::vector<Facts>& facts) {
   const Facts& f = facts.front();
   if (f.series_start && first && *f.series_start <= *first) return f.series_start;
   if (f.ge_start) return f.ge_start;
+  if (f.is_part)
+    unavailable(
+        "the series holds several volumes, and its SeriesTime is later than the scan: its start cannot be told");
   return first;
 }
 
@@ -177,7 +180,6 @@ void from_activity(const std::vector<Facts>& facts, Suv& suv) {
   const double lambda = std::log(2) / half_life;
   const std::string& mode = first.decay_correction;
   for (const Facts& f : facts) {
-    if (!f.attenuation_corrected) unavailable("CorrectedImage does not say ATTN: attenuation is not corrected");
     if (mode != "NONE" && !f.decay_corrected)
       unavailable("CorrectedImage does not say DECY, but DecayCorrection is " + own_value(mode));
     if (mode == "NONE" && f.decay_corrected) unavailable("CorrectedImage says DECY, but DecayCorrection is NONE");
@@ -211,10 +213,16 @@ bool all_positive(const std::vector<Facts>& facts, std::optional<double> Facts::
   return std::all_of(facts.begin(), facts.end(), [&](const Facts& f) { return f.*member && *(f.*member) > 0; });
 }
 
+void need_attenuation_correction(const std::vector<Facts>& facts) {
+  for (const Facts& f : facts)
+    if (!f.attenuation_corrected) unavailable("CorrectedImage does not say ATTN: attenuation is not corrected");
+}
+
 void find_factors(const std::vector<Facts>& facts, Suv& suv) {
   const std::string& units = facts.front().units;
   for (const Facts& f : facts)
     if (f.units != units) unavailable("its images have different Units");
+  if (units == "BQML" || units == "CNTS") need_attenuation_correction(facts);
   if (units == "GML") {
     for (const Facts& f : facts)
       if (!f.suv_type.empty() && f.suv_type != "BW")
@@ -252,6 +260,7 @@ Suv find_suv(const Series& series, const Job& job) {
         throw Error(ErrorCode::input_unreadable, "instance " + instance.sop_instance_uid + " cannot be read again");
       try {
         facts.push_back(read_facts(*file.getDataset()));
+        facts.back().is_part = series.part > 0;
       } catch (const Error& e) {
         unavailable(e.what());
       }

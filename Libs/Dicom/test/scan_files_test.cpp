@@ -124,6 +124,8 @@ TEST(Scan, Units_follow_modality_and_tags) {
   EXPECT_EQ(edited({}, "CT").unit, "HU");
   EXPECT_EQ(edited([](DcmItem& item, std::size_t) { item.findAndDeleteElement(DCM_RescaleType); }, "CT").unit, "HU");
   EXPECT_EQ(edited({}, "PT").unit, "BQML");
+  EXPECT_EQ(fault_of(edited([](DcmItem& item, std::size_t) { delete item.remove(DCM_RescaleSlope); }, "PT")),
+            "dicom.bad_value");
   EXPECT_EQ(edited({}, "MR").unit, "");
   EXPECT_EQ(
       fault_of(edited([](DcmItem& item, std::size_t slice) { put(item, DCM_Units, slice ? "GML" : "BQML"); }, "PT")),
@@ -171,11 +173,15 @@ TEST(Scan, Two_patients_in_one_study_are_a_fault) {
     put(item, DCM_PatientID, "OTHER");
     put(item, DCM_SeriesInstanceUID, "1.2.3");
     put(item, DCM_SOPInstanceUID, "1.2.3." + std::to_string(slice + 1));
+    put(item, DCM_ImagePositionPatient, "0\\" + std::to_string(slice) + "\\" + std::to_string(3 * slice));  // A tilt.
   });
   const StudyIndex index = scan_all(folder.path());
   ASSERT_EQ(index.studies.size(), 1u);
   ASSERT_EQ(index.studies[0].series.size(), 2u);
-  for (const Series& series : index.studies[0].series) EXPECT_EQ(fault_of(series), "dicom.mixed_patients");
+  for (const Series& series : index.studies[0].series) {
+    EXPECT_EQ(fault_of(series), "dicom.mixed_patients");
+    EXPECT_FALSE(series.is_readable(GeometryPolicy::fill));
+  }
   EXPECT_NE(scan_all(folder / "2").studies.at(0).patient_key, one);
 }
 

@@ -151,6 +151,13 @@ TEST(Scan, A_slanted_stack_is_a_fault_whatever_the_tag_says) {
   EXPECT_EQ(fault_of(with_tilt(0.12, "0")), "dicom.gantry_tilt");
   EXPECT_EQ(fault_of(with_tilt(-15, "0")), "dicom.gantry_tilt");
   EXPECT_EQ(fault_of(with_tilt(0.08, "0")), "none");
+  // 400 slices of 2.5 mm drift 1.4 mm by it, more than a pixel.
+  const Folder folder;
+  write_ramp(folder.path(), axial_grid(400), [](DcmItem& item, std::size_t slice) {
+    const double along = 2.5 * static_cast<double>(slice);
+    put(item, DCM_ImagePositionPatient, "0\\" + std::to_string(along * 0.0014) + "\\" + std::to_string(along));
+  });
+  EXPECT_EQ(fault_of(only_series(folder.path())), "dicom.gantry_tilt");
   EXPECT_EQ(fault_of(with_tilt(0, "15")), "none");
 }
 

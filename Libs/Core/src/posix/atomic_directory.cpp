@@ -57,8 +57,8 @@ int lock(const fs::path& path) {
   return -1;
 }
 
-// Removes what runs that were killed left beside this place: their process is gone and, for those of other machines,
-// nobody holds the lock.
+// Removes the folders that killed runs left beside this place: their process is gone and, for those of other machines,
+// nobody holds the lock. A file that is being written has no lock, so files stay.
 void sweep(const fs::path& place) {
   const std::string head = ".partial-", tail = "-" + place.filename().string();
   std::error_code ec;
@@ -72,9 +72,10 @@ void sweep(const fs::path& place) {
     const auto rest = std::from_chars(at + 1, last, attempt);
     if (rest.ec != std::errc{} || tail != rest.ptr || process <= 0) continue;
     if (::kill(process, 0) == 0 || errno != ESRCH) continue;
+    std::error_code ignored;
+    if (!fs::is_directory(it->symlink_status(ignored))) continue;
     const int fd = lock(it->path());
     if (fd < 0) continue;
-    std::error_code ignored;
     fs::remove_all(it->path(), ignored);
     ::close(fd);
   }
@@ -158,7 +159,6 @@ void write_file_atomically(const fs::path& place, bool replace,
   const fs::file_status status = fs::status(target, ec);
   if (fs::exists(status) && !(replace && fs::is_regular_file(status)))
     throw Error(ErrorCode::output_exists, "the output exists already; choose another, or add --overwrite for a file");
-  sweep(target);
   const fs::path temporary = temporary_beside(target, 0);
   try {
     write(temporary);

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "oncotome/core/error.h"
@@ -72,6 +73,11 @@ struct Series {
 
   /// The UID; of a part "UID#part". Names the series on the command line.
   std::string id() const { return part == 0 ? series_uid : series_uid + "#" + std::to_string(part); }
+  /// Gives it a fault that no policy cures.
+  void refuse(Fault why) {
+    fault = std::move(why);
+    cure = GeometryPolicy::strict;
+  }
   /// Whether load_volume() with this policy reads it.
   bool is_readable(GeometryPolicy policy) const {
     return kind == SeriesKind::volume && (!fault || (cure != GeometryPolicy::strict && cure <= policy));
