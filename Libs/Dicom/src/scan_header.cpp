@@ -66,9 +66,10 @@ void read_padding(DcmItem& item, Header& h) {
   const double a = padding_value(*value, h.pixels.format);
   const double b = padding_value(number_if_good(item, DCM_PixelPaddingRangeLimit).value_or(*value), h.pixels.format);
   h.padding = {std::min(a, b), std::max(a, b)};
-  // A range that reaches tissue would empty the image.
-  constexpr double kHighestPadding_hu = -900;
-  if (h.series.modality == "CT" && a != b && h.slope * (*h.padding)[1] + h.intercept > kHighestPadding_hu) {
+  // A wide range that reaches tissue would empty the image.
+  constexpr double kHighest_hu = -900, kWide_hu = 1000;
+  const double high_hu = h.slope * (*h.padding)[1] + h.intercept;
+  if (h.series.modality == "CT" && high_hu > kHighest_hu && h.slope * std::abs(a - b) > kWide_hu) {
     h.padding.reset();
     h.doubts.emplace_back("PixelPaddingRangeLimit reaches into true values: it was passed over");
   }

@@ -37,6 +37,15 @@ TEST(Hounsfield, Padding_and_values_below_air_become_air) {
   EXPECT_TRUE(loaded.notes.not_hu.empty());
 }
 
+TEST(Hounsfield, A_padding_range_over_the_tissue_is_passed_over) {
+  const Loaded loaded = load_ct({-1000, 40, 300}, [](DcmItem& item, std::size_t) {
+    put(item, DCM_PixelPaddingValue, -2000);
+    put(item, DCM_PixelPaddingRangeLimit, 3000);
+  });
+  EXPECT_EQ(std::vector<float>(loaded.volume.voxels.begin(), loaded.volume.voxels.begin() + 3),
+            (std::vector<float>{-1000, 40, 300}));
+}
+
 TEST(Hounsfield, Padding_with_the_wrong_sign_is_understood) {
   const Loaded loaded =
       load_ct({-7, -1000}, [](DcmItem& item, std::size_t) { put(item, DCM_PixelPaddingValue, 65529); });
