@@ -90,7 +90,12 @@ struct Level {
   bool holds_items = false, is_opaque = false, is_undefined = false;
   std::uint64_t end = kEndOfFile;
   Syntax syntax;
+  std::uint64_t elements = 0;
+  std::uint32_t last_tag = 0;
 };
+
+/// DCMTK looks for an element one by one, and for the place of one that is out of order from the end.
+constexpr std::uint64_t kMaxElements = 16384, kMaxDisorder = std::uint64_t{1} << 24;
 
 class Walk {
  public:
@@ -151,8 +156,10 @@ class Walk {
       end = first.value + 4 + length;
     }
     uid_.clear();
+    Level meta;
     while (at_ < bytes_.size() && (end == kEndOfFile ? at_meta() : at_ < end)) {
       const Element e = element(syntax);
+      count(meta, e.tag);
       if (nests(e, syntax)) damaged();
       if (e.tag == 0x00020010 && uid_.empty()) {
         uid_ = uid_at(e, syntax);
@@ -215,7 +222,7 @@ class Walk {
   }
 
   void step() {
-    const Level& level = levels_.back();
+    Level& level = levels_.back();
     if (at_ == level.end) {
       if (level.is_undefined) damaged();
       levels_.pop_back();
@@ -237,7 +244,16 @@ class Walk {
       open({false, false, length == kUndefined, checked_end(level, at_, length), level.syntax});
   }
 
-  void step_element(const Level& level) {
+  void count(Level& level, std::uint32_t tag) {
+    if (tag < level.last_tag) disorder_ += level.elements;
+    level.last_tag = std::max(level.last_tag, tag);
+    if (++level.elements > kMaxElements || disorder_ > kMaxDisorder)
+      throw Error(
+          ErrorCode::input_unreadable,
+          "the file has too many elements in one data set, or out of order: it is damaged or was made to do harm");
+  }
+
+  void step_element(Level& level) {
     const Element e = element(level.syntax);
     const bool is_top = levels_.size() == 1;
     if (e.vr == EVR_na) {
@@ -246,6 +262,7 @@ class Walk {
       return close(level);
     }
     if (is_top && e.tag > kPixelData) return levels_.clear();
+    count(level, e.tag);
     const std::uint64_t end = checked_end(level, e.value, e.length);
     if (!nests(e, level.syntax)) {
       at_ = end;
@@ -278,7 +295,7 @@ class Walk {
   }
 
   Bytes bytes_;
-  std::uint64_t at_ = 0, uid_at_ = 0;
+  std::uint64_t at_ = 0, uid_at_ = 0, disorder_ = 0;
   std::string uid_;  ///< The transfer syntax that the file names.
   std::vector<Level> levels_;
 };

@@ -113,9 +113,10 @@ PixelSource::PixelSource(DcmFileFormat& file, std::string what) : what_(std::mov
   if (!is_readable_syntax(DcmXfer(syntax_).getXferID()))
     throw Error(ErrorCode::dicom_syntax_unsupported,
                 what_ + " has a transfer syntax that is not supported: send it uncompressed");
-  if (data_->getEncapsulatedRepresentation(syntax_, parameter, fragments_).bad() || !fragments_)
+  DcmPixelSequence* sequence = nullptr;
+  if (data_->getEncapsulatedRepresentation(syntax_, parameter, sequence).bad() || !sequence)
     unreadable("has no compressed pixels");
-  find_fragments();
+  find_fragments(*sequence);
 }
 
 void PixelSource::unreadable(const std::string& what) const {
@@ -124,7 +125,7 @@ void PixelSource::unreadable(const std::string& what) const {
 
 Frame PixelSource::frame(std::int64_t index) {
   if (index < 0 || index >= module_.frames) unreadable("has no frame " + std::to_string(index + 1));
-  if (!fragments_) return native_frame(index);
+  if (fragments_.empty()) return native_frame(index);
   try {
     return compressed_frame(index);
   } catch (const Error& error) {
@@ -161,44 +162,41 @@ Frame PixelSource::native_frame(std::int64_t index) {
   return frame;
 }
 
-void PixelSource::find_fragments() {
-  const unsigned long count = fragments_->card();
-  const auto frames = static_cast<unsigned long>(module_.frames);
+void PixelSource::find_fragments(DcmPixelSequence& sequence) {
+  // getItem() counts from the first one each time.
+  for (DcmObject* item = sequence.nextInContainer(nullptr); item; item = sequence.nextInContainer(item))
+    fragments_.push_back(static_cast<DcmPixelItem*>(item));
+  const std::size_t count = fragments_.size(), frames = static_cast<std::size_t>(module_.frames);
   if (count < frames + 1) unreadable("is cut short: it has fewer compressed fragments than frames");
   if (frames == 1 || count == frames + 1) {
-    for (unsigned long f = 0; f < frames; ++f) first_fragment_.push_back(f + 1);
+    for (std::size_t f = 0; f < frames; ++f) first_fragment_.push_back(f + 1);
     first_fragment_.push_back(count);
     return;
   }
   if (syntax_ == EXS_RLELossless) unreadable("has more fragments than frames, which RLE does not allow");
-  std::vector<std::size_t> starts;  // Of the fragments, as an offset table gives them.
-  std::size_t at = 0;
-  for (unsigned long i = 1; i < count; ++i) {
-    DcmPixelItem* item = nullptr;
-    if (fragments_->getItem(item, i).bad()) unreadable("cannot be read to its end");
-    starts.push_back(at);
-    at += 8 + std::size_t{item->getLength()};
-  }
-  DcmPixelItem* table = nullptr;
-  if (fragments_->getItem(table, 0).bad()) unreadable("cannot be read to its end");
-  if (table->getLength() > 0)
-    split_by_table(starts);
+  if (fragments_[0]->getLength() > 0)
+    split_by_table();
   else
     split_by_marker();
   first_fragment_.push_back(count);
 }
 
-void PixelSource::split_by_table(const std::vector<std::size_t>& starts) {
-  DcmPixelItem* table = nullptr;
+void PixelSource::split_by_table() {
+  std::vector<std::size_t> starts;  // Of the fragments, as an offset table gives them.
+  std::size_t at = 0;
+  for (std::size_t i = 1; i < fragments_.size(); ++i) {
+    starts.push_back(at);
+    at += 8 + std::size_t{fragments_[i]->getLength()};
+  }
   Uint8* bytes = nullptr;
-  if (fragments_->getItem(table, 0).bad() || table->getUint8Array(bytes).bad() || !bytes ||
-      table->getLength() != 4 * static_cast<std::size_t>(module_.frames))
+  if (fragments_[0]->getUint8Array(bytes).bad() || !bytes ||
+      fragments_[0]->getLength() != 4 * static_cast<std::size_t>(module_.frames))
     unreadable("has an offset table that does not fit its frames");
   for (std::int64_t f = 0; f < module_.frames; ++f) {
     const Uint8* b = bytes + 4 * f;
     const std::size_t offset = b[0] | std::size_t{b[1]} << 8 | std::size_t{b[2]} << 16 | std::size_t{b[3]} << 24;
     const auto found = std::lower_bound(starts.begin(), starts.end(), offset);
-    const auto fragment = static_cast<unsigned long>(found - starts.begin()) + 1;
+    const auto fragment = static_cast<std::size_t>(found - starts.begin()) + 1;
     if (found == starts.end() || *found != offset || (f == 0 ? fragment != 1 : fragment <= first_fragment_.back()))
       unreadable("has an offset table that contradicts its fragments");
     first_fragment_.push_back(fragment);
@@ -206,11 +204,10 @@ void PixelSource::split_by_table(const std::vector<std::size_t>& starts) {
 }
 
 void PixelSource::split_by_marker() {
-  for (unsigned long i = 1; i < fragments_->card(); ++i) {
-    DcmPixelItem* item = nullptr;
+  for (std::size_t i = 1; i < fragments_.size(); ++i) {
     Uint8* bytes = nullptr;
-    if (fragments_->getItem(item, i).bad() || item->getUint8Array(bytes).bad()) unreadable("cannot be read to its end");
-    if (i == 1 || starts_codestream(bytes, bytes ? item->getLength() : 0)) first_fragment_.push_back(i);
+    if (fragments_[i]->getUint8Array(bytes).bad()) unreadable("cannot be read to its end");
+    if (i == 1 || starts_codestream(bytes, bytes ? fragments_[i]->getLength() : 0)) first_fragment_.push_back(i);
   }
   if (first_fragment_.size() != static_cast<std::size_t>(module_.frames))
     unreadable("has no offset table, and its fragments do not show where " + std::to_string(module_.frames) +
@@ -220,12 +217,11 @@ void PixelSource::split_by_marker() {
 Bytes PixelSource::codestream(std::int64_t index) {
   Bytes stream;
   const auto f = static_cast<std::size_t>(index);
-  for (unsigned long i = first_fragment_[f]; i < first_fragment_[f + 1]; ++i) {
-    DcmPixelItem* item = nullptr;
+  for (std::size_t i = first_fragment_[f]; i < first_fragment_[f + 1]; ++i) {
     Uint8* bytes = nullptr;
-    if (fragments_->getItem(item, i).bad() || item->getUint8Array(bytes).bad())
+    if (fragments_[i]->getUint8Array(bytes).bad())
       throw Error(ErrorCode::input_unreadable, "cannot be read to its end");
-    if (bytes) stream.insert(stream.end(), bytes, bytes + item->getLength());
+    if (bytes) stream.insert(stream.end(), bytes, bytes + fragments_[i]->getLength());
   }
   return stream;
 }

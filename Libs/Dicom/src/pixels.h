@@ -39,8 +39,8 @@ class PixelSource {
 
  private:
   void find_native();
-  void find_fragments();
-  void split_by_table(const std::vector<std::size_t>& starts);
+  void find_fragments(DcmPixelSequence& sequence);
+  void split_by_table();
   void split_by_marker();
   Frame native_frame(std::int64_t index);
   Frame compressed_frame(std::int64_t index);
@@ -52,10 +52,10 @@ class PixelSource {
   PixelModule module_;
   std::uint64_t surplus_ = 0;
   DcmPixelData* data_ = nullptr;
-  DcmPixelSequence* fragments_ = nullptr;  ///< Of compressed pixels.
+  std::vector<DcmPixelItem*> fragments_;  ///< Of compressed pixels; the first is the offset table.
   E_TransferSyntax syntax_ = EXS_Unknown;
   DcmFileCache cache_;
-  std::vector<unsigned long> first_fragment_;  ///< Of each frame, and one behind the last.
+  std::vector<std::size_t> first_fragment_;  ///< Of each frame, and one behind the last.
 };
 
 /// Stored value from a pixel cell: the bits that end at HighBit, with their sign.

@@ -187,5 +187,22 @@ TEST(Nesting, Of_real_depth_is_no_reason_to_refuse_an_image) {
   EXPECT_EQ(fault_of(only_series(folder.path())), "none");
 }
 
+/// Private elements without a value, from the last to the first or the other way round.
+std::string many(std::uint32_t count, bool reversed) {
+  std::string out;
+  for (std::uint32_t i = 0; i < count; ++i) out += text(kExplicit, 0x00091000 + (reversed ? count - i : i), "LO", "");
+  return out;
+}
+
+TEST(Elements, So_many_that_finding_one_takes_long_are_refused) {
+  EXPECT_EQ(rejection(file_of(kExplicit, many(16000, false))), "");
+  EXPECT_NE(rejection(file_of(kExplicit, many(17000, false))).find("too many elements"), std::string::npos);
+}
+
+TEST(Elements, Out_of_order_are_read_unless_sorting_them_takes_long) {
+  EXPECT_EQ(rejection(file_of(kExplicit, many(2000, true))), "");
+  EXPECT_NE(rejection(file_of(kExplicit, many(16000, true))).find("out of order"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace oncotome::dicom
