@@ -231,6 +231,11 @@ void check_grid_size(const Geometry& g, std::size_t slices) {
 
 }  // namespace
 
+bool is_far(const Vec3& position_mm) {
+  constexpr double kFar_mm = 1e6;
+  return std::any_of(position_mm.begin(), position_mm.end(), [](double x) { return std::abs(x) > kFar_mm; });
+}
+
 double step_tolerance_mm(double step_mm) { return std::max(0.01, 0.01 * std::abs(step_mm)); }
 
 bool same_orientation(const Header& a, const Header& b) {

@@ -28,4 +28,7 @@ bool same_orientation(const Header& a, const Header& b);
 /// Greatest difference from a regular step: 0.01 mm or 1 % of it.
 double step_tolerance_mm(double step_mm);
 
+/// Whether a position is so far away that sums and differences of such mean nothing.
+bool is_far(const Vec3& position_mm);
+
 }  // namespace oncotome::dicom

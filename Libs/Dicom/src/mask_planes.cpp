@@ -38,6 +38,7 @@ Plane plane_of(const MaskFrame& frame) {
   p.position = {position[0], position[1], position[2]};
   p.row = {o[0], o[1], o[2]};
   p.column = {o[3], o[4], o[5]};
+  if (is_far(p.position)) throw Error(ErrorCode::dicom_bad_value, "ImagePositionPatient is more than 1 km away");
   p.row_step_mm = spacing[0];
   p.column_step_mm = spacing[1];
   if (std::abs(norm(p.row) - 1) > 1e-2 || std::abs(norm(p.column) - 1) > 1e-2 || std::abs(dot(p.row, p.column)) > 1e-2)
@@ -139,6 +140,8 @@ Geometry regular_grid(std::vector<MaskFrame>& frames, std::int64_t rows, std::in
   const double tolerance_mm = kSidewaysTolerance_pixels * std::min(first.row_step_mm, first.column_step_mm);
   for (std::size_t f = 0; f < frames.size(); ++f) {
     const double k = std::round((places[f].first - distances.front()) / step);
+    if (!(k < planes))
+      throw Error(ErrorCode::dicom_uneven_spacing, "the planes of the segmentation are not evenly spaced");
     frames[f].plane = static_cast<std::int64_t>(k);
     const Vec3 way = places[f].second - g.origin_mm;
     if (norm(way - dot(way, g.axis[2]) * g.axis[2]) > tolerance_mm)

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "functional_groups.h"
+#include "geometry.h"
 #include "marks.h"
 #include "oncotome/core/digest.h"
 #include "values.h"
@@ -117,6 +118,7 @@ void read_place(FunctionalGroups& groups, Header& h) {
   h.thickness = number_if_good(measures, DCM_SliceThickness);
   h.spacing_between_slices = number_if_good(measures, DCM_SpacingBetweenSlices);
   h.position = fixed_values<3>(groups.macro(frame, DCM_PlanePositionSequence), DCM_ImagePositionPatient);
+  if (h.position && is_far(*h.position)) bad_value("ImagePositionPatient is more than 1 km away");
   h.pixel_spacing = fixed_values<2>(measures, DCM_PixelSpacing);
   if (h.pixel_spacing && (!is_length((*h.pixel_spacing)[0]) || !is_length((*h.pixel_spacing)[1])))
     bad_value("PixelSpacing is no length of a pixel");

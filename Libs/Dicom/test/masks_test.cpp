@@ -215,6 +215,19 @@ TEST_F(Segmentations, WithTwoFramesAtOnePlaceAreRefused) {
   EXPECT_EQ(fault(), "dicom.duplicate_position");
 }
 
+TEST_F(Segmentations, WithAFrameBesideThePlanesThatTheirStatedDistanceTellsAreRefused) {
+  make({1, 2}, {{1, 0, kA}, {2, 0.009, kB}});
+  DcmItem* measures = nullptr;
+  ASSERT_TRUE(shared().findAndGetSequenceItem(DCM_PixelMeasuresSequence, measures).good());
+  put(*measures, DCM_SpacingBetweenSlices, "0.00001");
+  EXPECT_EQ(fault(), "dicom.uneven_spacing");
+}
+
+TEST_F(Segmentations, FurtherAwayThanNumbersTellAreRefused) {
+  make({1}, {{1, 0, kA}, {1, 1e308, kB}});
+  EXPECT_EQ(fault(), "dicom.bad_value");
+}
+
 TEST_F(Segmentations, OfSegmentsThatNobodyDescribesAreRefused) {
   make({1}, {{2, 0, kA}, {1, 1, kA}});
   EXPECT_EQ(fault(), "dicom.bad_value");

@@ -208,6 +208,15 @@ TEST(Scan, Slices_of_different_sizes_or_pixel_spacings_are_a_fault) {
             "dicom.mixed_size");
 }
 
+TEST(Scan, Positions_that_numbers_do_not_tell_apart_are_a_fault) {
+  const Folder folder;
+  write_ramp(folder.path(), axial_grid(20), [](DcmItem& item, std::size_t slice) {
+    const std::string far = slice % 2 == 0 ? "1e308" : "-1e308";
+    put(item, DCM_ImagePositionPatient, far + "\\" + far + "\\" + far);
+  });
+  EXPECT_EQ(fault_of(only_series(folder.path())), "dicom.bad_value");
+}
+
 TEST(Scan, Images_without_a_place_in_space_are_a_fault) {
   for (const DcmTagKey& tag : {DCM_ImagePositionPatient, DCM_ImageOrientationPatient, DCM_PixelSpacing})
     EXPECT_EQ(fault_of(edited([&](DcmItem& item, std::size_t slice) {
