@@ -29,6 +29,6 @@ void attempt(Read&& read) {
   try {
     read();
   } catch (const oncotome::Error& error) {
-    if (error.code() == oncotome::ErrorCode::internal) throw;
+    if (error.code() == oncotome::ErrorCode::internal || error.code() == oncotome::ErrorCode::output_unwritable) throw;
   }
 }

@@ -203,7 +203,7 @@ void Deidentifier::clean(DcmItem& item) {
       const bool kept = std::find(kept_private.begin(), kept_private.end(), tag) != kept_private.end();
       ++(kept || creates ? report_.private_kept : report_.private_removed);
       if (!kept && !creates) item.findAndDeleteElement(tag);
-    } else if (tag.getElement() == 0) {
+    } else if (tag.getElement() == 0 || DcmTag(tag).error().bad()) {  // lengths, and what the standard does not know
       item.findAndDeleteElement(tag);
     } else {
       clean_element(item, *element);
@@ -253,7 +253,7 @@ void Deidentifier::act(DcmItem& item, DcmElement& element, char action) {
     ++report_.replaced;
   } else {
     item.findAndDeleteElement(tag);
-    require(item.insertEmptyElement(tag), "an empty attribute");
+    item.insertEmptyElement(tag);
     ++report_.emptied;
   }
 }
@@ -282,7 +282,8 @@ void Deidentifier::shift(DcmItem& item, DcmElement& element) {
 }
 
 void Deidentifier::put(DcmItem& item, const DcmTagKey& tag, const std::string& value) {
-  require(item.putAndInsertString(tag, value.c_str()), "an attribute that is replaced");
+  // A text under the tag of a sequence cannot be replaced.
+  if (item.putAndInsertString(tag, value.c_str()).bad()) item.findAndDeleteElement(tag);
 }
 
 bool Deidentifier::is_retained(const DcmTagKey& tag, DcmEVR vr) const {
