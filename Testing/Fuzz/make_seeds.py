@@ -6,6 +6,7 @@ Makes OUTPUT/<fuzzer>/; needs pydicom, openjpeg and DCMTK's tools.
 """
 import gzip
 import io
+import json
 import pathlib
 import shutil
 import struct
@@ -142,6 +143,22 @@ def nifti():
     return bytes(header) + bytes(8)
 
 
+def brainchop():
+    """The smallest MeshNet that is known: two layers, a head."""
+    layers, weights = [], []
+    for name, size, inputs, filters in (("a", 3, 1, 5), ("b", 3, 5, 5), ("head", 1, 5, 3)):
+        config = {"name": name, "filters": filters, "kernel_size": [size] * 3, "dilation_rate": [1] * 3, "strides": [1] * 3, "padding": "same",
+                  "data_format": "channels_last", "activation": "linear", "use_bias": True}
+        layers.append({"class_name": "Conv3D", "config": config})
+        if name != "head":
+            layers.append({"class_name": "Activation", "config": {"activation": "relu"}})
+        weights += [{"name": f"{name}/kernel", "shape": [size] * 3 + [inputs, filters], "dtype": "float32"},
+                    {"name": f"{name}/bias", "shape": [filters], "dtype": "float32"}]
+    model = {"modelTopology": {"model_config": {"config": {"layers": layers}}}, "weightsManifest": [{"paths": ["w.bin"], "weights": weights}]}
+    count = sum(numpy.prod(w["shape"]) for w in weights)
+    return json.dumps(model).encode() + b"\0" + numpy.linspace(-1, 1, count).astype("<f4").tobytes()
+
+
 def zipped():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -176,6 +193,7 @@ for number, (kind, file, stream) in enumerate(compressed()):
         put("codestream", f"{number}", kind.encode() + stream)
 for text in ("20200102101112.5+0100", "20200102101112.25", "2020.01.0210:11:12"):
     put("codestream", text, b"t" + text.encode())
+put("import", "meshnet", brainchop())
 put("zip", "two.zip", zipped())
 put("nifti", "plain", nifti())
 put("nifti", "gzipped", gzip.compress(nifti(), mtime=0))

@@ -171,9 +171,10 @@ Keras read_topology(const json& layers) {
 }
 
 std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  std::error_code error;  // a folder throws when it is read, and a pipe never ends
+  std::ifstream file(fs::is_regular_file(path, error) ? path : fs::path(), std::ios::binary);
   if (!file) damaged("a file that model.json names is not there");
+  std::string bytes{std::istreambuf_iterator<char>(file), {}};
   return bytes;
 }
 
