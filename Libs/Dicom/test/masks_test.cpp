@@ -220,7 +220,7 @@ TEST_F(Segmentations, WithAFrameBesideThePlanesThatTheirStatedDistanceTellsAreRe
   DcmItem* measures = nullptr;
   ASSERT_TRUE(shared().findAndGetSequenceItem(DCM_PixelMeasuresSequence, measures).good());
   put(*measures, DCM_SpacingBetweenSlices, "0.00001");
-  EXPECT_EQ(fault(), "dicom.uneven_spacing");
+  EXPECT_EQ(fault(), "dicom.too_few_slices");
 }
 
 TEST_F(Segmentations, FurtherAwayThanNumbersTellAreRefused) {
