@@ -16,6 +16,9 @@ struct Common {
 /// --geometry, the same on every command that reads a series.
 void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy);
 
+/// --json [FILE]: JSON goes to the file, or to stdout where there is none or it is "-" (then `file` is empty).
+void add_json_option(CLI::App& command, std::string& file, bool& to_stdout);
+
 /// Each adds its subcommand; it runs when it was chosen, and throws Error.
 void add_segment(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -17,7 +16,6 @@
 namespace oncotome::apps {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 struct Options {
@@ -42,14 +40,9 @@ std::string read_key(const std::string& path) {
 }
 
 void check_places(const Options& options) {
-  std::error_code ignored;
-  const fs::path output = fs::weakly_canonical(options.output, ignored);
-  for (const std::string& path : options.paths) {
-    const fs::path input = fs::weakly_canonical(path, ignored);
-    const auto meet = std::mismatch(output.begin(), output.end(), input.begin(), input.end());
-    if (meet.first == output.end() || meet.second == input.end())
+  for (const std::string& path : options.paths)
+    if (lies_in(path, options.output) || lies_in(options.output, path))
       throw Error(ErrorCode::usage, "input and output lie within each other; choose another output folder");
-  }
 }
 
 json report_json(const dicom::DeidentifyReport& r, const std::vector<std::string>& retain) {
@@ -93,10 +86,7 @@ void run(const Options& options, const Common& common) {
     AtomicDirectory folder(options.output, options.replace ? "deidentification.json" : "");
     const workflow::UnpackedInput input(options.paths, terminal.job());
     report = report_json(dicom::deidentify(input.paths(), folder.path().string(), o, terminal.job()), options.retain);
-    std::ofstream file(folder.path() / "deidentification.json", std::ios::binary);
-    file << workflow::json_text(report);
-    file.close();
-    if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the report: check the free space");
+    workflow::write_text(folder.path() / "deidentification.json", workflow::json_text(report));
     terminal.job().check();
     folder.commit();
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -20,16 +19,12 @@ struct Options {
   workflow::EvaluationRequest request;
   workflow::EvaluationPair pair;
   std::string pairs_file, json_file, csv_file;
-  bool replace = false;
+  bool replace = false, to_stdout = false;
 };
 
-void write_text(const std::string& place, bool replace, const std::string& text) {
-  write_file_atomically(place, replace, [&](const std::filesystem::path& temporary) {
-    std::ofstream file(temporary, std::ios::binary);
-    file << text;
-    file.close();
-    if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the evaluation: check the free space");
-  });
+void write_whole(const std::string& place, bool replace, const std::string& text) {
+  write_file_atomically(place, replace,
+                        [&](const std::filesystem::path& temporary) { workflow::write_text(temporary, text); });
 }
 
 std::string number(const json& value, const char* format) {
@@ -67,6 +62,16 @@ void print(const json& evaluation) {
     }
 }
 
+void check_outputs(const Options& o) {
+  for (const std::string& output : {o.json_file, o.csv_file}) {
+    if (output.empty()) continue;
+    bool is_input = !o.pairs_file.empty() && lies_in(o.pairs_file, output);
+    for (const workflow::EvaluationPair& pair : o.request.pairs)
+      is_input = is_input || lies_in(pair.result, output) || lies_in(pair.truth, output);
+    if (is_input) throw Error(ErrorCode::usage, "an output file is an input; choose another");
+  }
+}
+
 void run(Options& o, const Common& common) {
   if (o.pairs_file.empty() == o.pair.result.empty() || o.pair.result.empty() != o.pair.truth.empty())
     throw Error(ErrorCode::usage, "give RESULT and TRUTH, or a list of them by --pairs");
@@ -76,13 +81,14 @@ void run(Options& o, const Common& common) {
   } else {
     o.request.pairs = workflow::read_pairs(o.pairs_file);
   }
+  check_outputs(o);
   json evaluation;
   {
     const Terminal terminal(common.quiet);
     evaluation = workflow::evaluate(o.request, terminal.job());
   }
-  if (!o.json_file.empty()) write_text(o.json_file, o.replace, workflow::json_text(evaluation));
-  if (!o.csv_file.empty()) write_text(o.csv_file, o.replace, workflow::evaluation_csv(evaluation));
+  if (!o.json_file.empty()) write_whole(o.json_file, o.replace, workflow::json_text(evaluation));
+  if (!o.csv_file.empty()) write_whole(o.csv_file, o.replace, workflow::evaluation_csv(evaluation));
   if (common.json)
     std::cout << workflow::json_text(evaluation);
   else
@@ -113,16 +119,13 @@ void add_evaluate(CLI::App& app, Common& common) {
       ->add_option("--lesion-overlap", o.request.options.lesion_overlap,
                    "Share of a lesion, 0 to 1, to be covered for it to be found (one voxel in any case)")
       ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--json", o.json_file, "Write JSON to this file (- or nothing: to stdout)")->expected(0, 1);
+  add_json_option(*command, o.json_file, o.to_stdout);
   command->add_option("--csv", o.csv_file, "Write CSV to this file: a line per pair and region");
   command->add_flag("--overwrite", o.replace, "Replace these files if they exist");
   command->add_flag("-q,--quiet", common.quiet, "No progress");
-  command->callback([options, command, &common] {
+  command->callback([options, &common] {
     Common chosen = common;
-    if (command->count("--json") > 0 && (options->json_file.empty() || options->json_file == "-")) {
-      chosen.json = true;
-      options->json_file.clear();
-    }
+    chosen.json = common.json || options->to_stdout;
     run(*options, chosen);
   });
 }

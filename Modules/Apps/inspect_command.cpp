@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -160,10 +159,7 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
       throw Error(ErrorCode::usage,
                   "the file for --json must end in .json; inputs come first: inspect INPUT --json FILE");
     write_file_atomically(json_file, true, [&](const std::filesystem::path& temporary) {
-      std::ofstream file(temporary);
-      file << workflow::json_text(out);
-      file.close();
-      if (!file) throw Error(ErrorCode::output_unwritable, "cannot write the JSON file: check the free space");
+      workflow::write_text(temporary, workflow::json_text(out));
     });
   }
   if (common.json)
@@ -251,22 +247,33 @@ void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy) {
       ->transform(CLI::CheckedTransformer(names).description("strict, correct or fill"));
 }
 
+void add_json_option(CLI::App& command, std::string& file, bool& to_stdout) {
+  command
+      .add_option_function<std::string>(
+          "--json",
+          [&file, &to_stdout](const std::string& text) {
+            file = text == "-" ? "" : text;
+            to_stdout = file.empty();
+          },
+          "Write JSON to this file (- or nothing: to stdout)")
+      ->expected(0, 1);
+}
+
 void add_inspect(CLI::App& app, Common& common) {
   struct Options {
     std::vector<std::string> paths;
     std::string json_file;
+    bool to_stdout = false;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "List studies, series, their geometry, and what is wrong or odd");
   command->add_option("INPUT", options->paths, "Folders or files (DICOM, a DICOMDIR, a .zip, or volumes)")->required();
   command->add_flag("-q,--quiet", common.quiet, "No progress");
-  command->add_option("--json", options->json_file, "Write the list to this JSON file (- or nothing: to stdout)")
-      ->expected(0, 1);
-  command->callback([options, command, &common] {
-    const bool to_stdout = command->count("--json") > 0 && (options->json_file.empty() || options->json_file == "-");
+  add_json_option(*command, options->json_file, options->to_stdout);
+  command->callback([options, &common] {
     Common chosen = common;
-    chosen.json = common.json || to_stdout;
-    inspect(options->paths, to_stdout ? "" : options->json_file, chosen);
+    chosen.json = common.json || options->to_stdout;
+    inspect(options->paths, options->json_file, chosen);
   });
 }
 

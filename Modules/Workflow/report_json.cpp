@@ -3,12 +3,22 @@
 
 #include <array>
 #include <cstdio>
+#include <fstream>
+
+#include "oncotome/core/error.h"
 
 namespace oncotome::workflow {
 
 using nlohmann::json;
 
 std::string json_text(const json& j) { return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) throw Error(ErrorCode::output_unwritable, "a text of the result cannot be written: check the free space");
+}
 
 json model_json(const engine::ModelPackage& p) {
   return {{"name", p.name},       {"title", p.title},   {"version", p.version},          {"sha256", p.weights_sha256},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "inputs.h"
@@ -11,6 +12,9 @@ namespace oncotome::workflow {
 
 /// Indented text; bytes that are no UTF-8 are replaced.
 std::string json_text(const nlohmann::json& j);
+
+/// Writes a file of text. Throws Error{output_unwritable}.
+void write_text(const std::filesystem::path& path, const std::string& text);
 
 /// The parts of report.json (schema oncotome.report/1) that describe a package, its inputs, a grid, labels and lesions.
 nlohmann::json model_json(const engine::ModelPackage& package);

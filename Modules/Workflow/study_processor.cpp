@@ -101,16 +101,11 @@ class Processor {
  private:
   // A result folder must not take the place of what it is made from.
   void check_output() const {
-    std::error_code ec;
-    const fs::path output = fs::weakly_canonical(request_.output_folder, ec);
     std::vector<std::string> inputs = request_.input.paths;
     for (const auto& [name, path] : request_.input.by_hand) inputs.push_back(path);
-    for (const std::string& path : inputs) {
-      const fs::path input = fs::weakly_canonical(path, ec);
-      const auto meet = std::mismatch(output.begin(), output.end(), input.begin(), input.end());
-      if (meet.first == output.end())
+    for (const std::string& path : inputs)
+      if (lies_in(path, request_.output_folder))
         throw Error(ErrorCode::usage, "the output folder is or holds an input; choose another");
-    }
   }
 
   // Every stage has its span of the whole, so that the job's progress only rises.
@@ -412,13 +407,6 @@ class Processor {
       write_text(html, html_report(report_, folder_));
     }
     write_text(path, json_text(report_));
-  }
-
-  static void write_text(const std::string& path, const std::string& text) {
-    std::ofstream out(path, std::ios::binary);
-    out << text;
-    out.close();
-    if (!out) throw Error(ErrorCode::output_unwritable, "cannot write the report: check the free space");
   }
 
   const StudyRequest& request_;

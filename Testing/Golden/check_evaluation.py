@@ -263,6 +263,10 @@ class Check:
         self.fails(12, self.scratch / "series.zip", label)
         self.need(evaluate(self.program, label, drawn, "--labels", "x=1:1")["pairs"][0]["regions"][0]["dice"] == 1, "an ROI by its number")
         self.fails(2, label, drawn, "--labels", "x=1:7")
+        for option, file in (("--json", label), ("--csv", drawn), ("--csv", drawn.parent)):
+            before = drawn.read_bytes() + label.read_bytes()
+            self.fails(2, label, drawn, "--overwrite", option, file)
+            self.need(drawn.read_bytes() + label.read_bytes() == before, f"{option} never writes over an input")
 
     def speed(self):
         z, y, x = np.ogrid[:300, :512, :512]

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <system_error>
@@ -150,6 +151,12 @@ void AtomicDirectory::commit() {
   } catch (const Error&) {
     // The result stands already.
   }
+}
+
+bool lies_in(const fs::path& path, const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path outer = fs::weakly_canonical(folder, ignored), inner = fs::weakly_canonical(path, ignored);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
 void write_file_atomically(const fs::path& place, bool replace,
