@@ -32,8 +32,11 @@ std::string read_key(const std::string& path) {
     return key;
   }
   std::ifstream file(path, std::ios::binary);
-  const std::string key{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file) throw Error(ErrorCode::input_not_found, "the key file cannot be read");
+  constexpr std::size_t kMost = 65536;
+  std::string key(kMost, '\0');
+  if (file) file.read(key.data(), static_cast<std::streamsize>(key.size()));
+  key.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad() || !file.is_open()) throw Error(ErrorCode::input_not_found, "the key file cannot be read");
   if (key.size() < 16)
     throw Error(ErrorCode::usage, "the key file holds less than 16 bytes: make one by head -c 32 /dev/urandom > FILE");
   return key;

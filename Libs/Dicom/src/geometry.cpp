@@ -20,7 +20,7 @@ constexpr double kHole_steps = 1.5;     // a wider gap is a hole
 constexpr std::size_t kRun = 3;         // as many equal wide gaps in a row were scanned so
 constexpr double kJitter_steps = 0.25;  // gaps this near to the usual one keep the number of slices
 constexpr std::int64_t kMaxSide = 16384;
-constexpr std::int64_t kMaxVoxels = std::int64_t{1} << 30;  // 4 GiB of floats
+constexpr std::int64_t kMaxVoxels = std::int64_t{1} << 32;  // 16 GiB of floats
 
 void check_planes(const std::vector<Header>& headers) {
   const Header& first = headers.front();
