@@ -128,7 +128,7 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
     if (grid.spacing_mm == before)
       note("resample", "spacing is " + triple(before) + " mm already");
     else
-      note("resample", "from " + triple(before) + " to " + triple(grid.spacing_mm) + " mm, linear");
+      note("resample", "from " + triple(before) + " to " + triple(grid.spacing_mm) + " mm, cubic");
   }
 
   std::vector<Volume<float>> volumes;
@@ -137,7 +137,8 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
     if (!same_grid(channels[c].geometry, reference))
       out.corrections.push_back("channel " + package.channels[c].name + " was resampled to the grid of channel " +
                                 package.channels[package.reference_channel].name);
-    volumes.push_back(resample_linear(channels[c], grid));
+    // Conformed volumes are trilinear where the networks for them were trained.
+    volumes.push_back(wanted.conform ? resample_linear(channels[c], grid) : resample_cubic(channels[c], grid));
   }
 
   Mask foreground;

@@ -130,6 +130,50 @@ Volume<float> resample_linear(const ChannelView& source, const Geometry& target)
   return out;
 }
 
+Volume<float> resample_cubic(const ChannelView& source, const Geometry& target) {
+  Volume<float> out(target);
+  const Index3& n = source.geometry.size;
+  fill(out, source.geometry, [&](const Vec3& p) {
+    std::array<std::array<std::int64_t, 4>, 3> index;
+    std::array<std::array<double, 4>, 3> weight;
+    bool meets = true;
+    for (std::size_t a = 0; a < 3; ++a) {
+      double v = std::clamp(p[a], 0.0, static_cast<double>(n[a] - 1));
+      if (std::abs(v - std::round(v)) < 1e-4) v = std::round(v);
+      const auto low = std::min(static_cast<std::int64_t>(v), std::max<std::int64_t>(0, n[a] - 2));
+      const double t = v - static_cast<double>(low);
+      for (std::int64_t k = 0; k < 4; ++k)
+        index[a][static_cast<std::size_t>(k)] = std::clamp<std::int64_t>(low + k - 1, 0, n[a] - 1);
+      meets = meets && t == 0;
+      if (t == 0 || low < 1 || low + 2 >= n[a])
+        weight[a] = {0, 1 - t, t, 0};  // linear between the outermost two
+      else
+        weight[a] = {0.5 * t * ((2 - t) * t - 1), 0.5 * (t * t * (3 * t - 5) + 2), 0.5 * t * ((4 - 3 * t) * t + 1),
+                     0.5 * t * t * (t - 1)};
+    }
+    const auto value = [&](std::size_t i, std::size_t j, std::size_t k) {
+      return source.voxels[static_cast<std::size_t>(index[0][i] + n[0] * (index[1][j] + n[1] * index[2][k]))];
+    };
+    if (meets) return value(1, 1, 1);
+    float least = value(1, 1, 1), most = least;
+    for (std::size_t corner = 1; corner < 8; ++corner) {
+      const float v = value(1 + (corner & 1), 1 + (corner >> 1 & 1), 1 + (corner >> 2));
+      least = std::min(least, v);
+      most = std::max(most, v);
+    }
+    if (least == most) return least;
+    double sum = 0;
+    for (std::size_t k = 0; k < 4; ++k)
+      for (std::size_t j = 0; j < 4; ++j) {
+        const double w = weight[1][j] * weight[2][k];
+        if (w == 0) continue;
+        for (std::size_t i = 0; i < 4; ++i) sum += w * weight[0][i] * static_cast<double>(value(i, j, k));
+      }
+    return std::clamp(static_cast<float>(sum), least, most);
+  });
+  return out;
+}
+
 std::size_t count_outside(const Geometry& source, const Geometry& target, const std::vector<std::uint8_t>& mask) {
   std::size_t count = 0;
   for_each_voxel(source, target, [&](std::size_t voxel, const Vec3&, bool inside) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace {
 
 using namespace oncotome;
@@ -66,6 +69,40 @@ TEST(Resample, Outside_of_the_source_there_is_zero) {
   Geometry far = v.geometry;
   far.origin_mm[0] += 1000;
   for (float value : resample_linear({v.geometry, v.voxels.data()}, far).voxels) ASSERT_EQ(value, 0.0F);
+}
+
+TEST(Resample, Cubic_gives_a_linear_field_exactly_and_keeps_voxels_that_meet) {
+  const Volume<float> v = sampled(turned());
+  const Geometry fine = respaced(v.geometry, {0.5, 0.7, 0.5});
+  const Volume<float> out = resample_cubic({v.geometry, v.voxels.data()}, fine), expected = sampled(fine);
+  for (std::int64_t z = 2; z < 22; ++z)
+    for (std::int64_t y = 0; y < 7; ++y)
+      for (std::int64_t x = 1; x < 9; ++x) ASSERT_NEAR(out.at(x, y, z), expected.at(x, y, z), 1e-4);
+  const Geometry lps = oriented_lps(v.geometry);
+  EXPECT_EQ(resample_cubic({v.geometry, v.voxels.data()}, lps).voxels,
+            resample_linear({v.geometry, v.voxels.data()}, lps).voxels);
+}
+
+TEST(Resample, Cubic_is_nearer_to_a_wave_than_linear_and_never_leaves_the_range_of_its_neighbors) {
+  Geometry g;
+  g.size = {40, 4, 4};
+  Volume<float> v(g);
+  const auto wave = [](double x) { return x > 20 ? 0.0 : 50 + 50 * std::sin(0.8 * x); };
+  for (std::int64_t i = 0; i < 640; ++i) v.voxels[static_cast<std::size_t>(i)] = static_cast<float>(wave(i % 40));
+  Geometry half = g;
+  half.origin_mm[0] = 0.5;
+  const Volume<float> cubic = resample_cubic({g, v.voxels.data()}, half);
+  const Volume<float> linear = resample_linear({g, v.voxels.data()}, half);
+  double cubic_error = 0, linear_error = 0;
+  for (std::int64_t x = 2; x < 18; ++x) {
+    cubic_error += std::abs(cubic.at(x, 1, 1) - wave(static_cast<double>(x) + 0.5));
+    linear_error += std::abs(linear.at(x, 1, 1) - wave(static_cast<double>(x) + 0.5));
+  }
+  EXPECT_LT(cubic_error, 0.5 * linear_error);
+  for (std::int64_t x = 0; x < 39; ++x) {
+    EXPECT_GE(cubic.at(x, 1, 1), std::min(v.at(x, 1, 1), v.at(x + 1, 1, 1)));
+    EXPECT_LE(cubic.at(x, 1, 1), std::max(v.at(x, 1, 1), v.at(x + 1, 1, 1)));
+  }
 }
 
 }  // namespace
