@@ -16,8 +16,8 @@ import SimpleITK as sitk
 
 from test_segment import BIN, ROOT, WithFolder, check_objects, dice, done, labels_of, need, run
 
-# As it comes, aligned and stripped, the case reaches 0.934 (test_segment.py). Moved apart, resampled to grids of its own and registered, 0.909.
-LEAST_DICE = 0.90
+# As it comes, aligned and stripped, the case reaches 0.934 (test_segment.py). Moved apart, resampled to grids of its own and registered, 0.917.
+LEAST_DICE = 0.914
 LEAST_BRAIN_DICE = 0.86  # 0.871 is reached, against the mask that the images came with, round a made-up skull.
 
 
