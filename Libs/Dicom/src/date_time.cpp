@@ -40,9 +40,9 @@ std::string date_of(std::int64_t days) {
   const std::int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
   const std::int64_t of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
   const std::int64_t month = m < 10 ? m + 3 : m - 9;
+  const long long full_year = year + era * 400 + (month <= 2), day = of_year - (153 * m + 2) / 5 + 1;
   char text[72];
-  std::snprintf(text, sizeof text, "%04lld%02lld%02lld", static_cast<long long>(year + era * 400 + (month <= 2)),
-                static_cast<long long>(month), static_cast<long long>(of_year - (153 * m + 2) / 5 + 1));
+  std::snprintf(text, sizeof text, "%04lld%02lld%02lld", full_year, static_cast<long long>(month), day);
   return text;
 }
 

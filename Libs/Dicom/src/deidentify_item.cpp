@@ -240,7 +240,7 @@ void Deidentifier::clean_element(DcmItem& item, DcmElement& element) {
 }
 
 void Deidentifier::act(DcmItem& item, DcmElement& element, char action) {
-  const DcmTagKey tag = element.getTag();
+  const DcmTagKey tag(element.getGTag(), element.getETag());  // Outlives the element.
   const DcmEVR vr = element.ident();
   if (action == 'X') {
     item.findAndDeleteElement(tag);

@@ -24,7 +24,7 @@ struct Plane {
 };
 
 std::vector<double> needed(DcmItem* macro, const DcmTagKey& tag, std::size_t count) {
-  const std::vector<double> values = macro ? numbers(*macro, tag) : std::vector<double>{};
+  std::vector<double> values = macro ? numbers(*macro, tag) : std::vector<double>{};
   if (values.size() != count)
     throw Error(ErrorCode::dicom_no_geometry, std::string("a frame has no ") + DcmTag(tag).getTagName());
   return values;

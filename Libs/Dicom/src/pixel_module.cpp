@@ -117,8 +117,8 @@ Loss read_loss(DcmFileFormat& file, const std::string& path) {
   const auto bytes = std::filesystem::file_size(path, error);
   if (loss.ratio.empty() && !error && bytes > 0) {
     const PixelModule m = read_pixel_module(item);
-    const double stored =
-        static_cast<double>(m.pixels()) * static_cast<double>(m.frames) * m.samples * ((m.format.bits_stored + 7) / 8);
+    const int bytes_stored = (m.format.bits_stored + 7) / 8;
+    const double stored = static_cast<double>(m.pixels()) * static_cast<double>(m.frames) * m.samples * bytes_stored;
     loss.ratio = brief(std::max(1.0, stored / static_cast<double>(bytes)));
   }
   return loss;
