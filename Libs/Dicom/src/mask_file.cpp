@@ -2,7 +2,6 @@
 #include "mask_file.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "file_start.h"
 #include "guarded_load.h"
@@ -31,18 +30,6 @@ std::unique_ptr<DcmFileFormat> load_mask_file(const std::string& path) {
   const OFCondition loaded = guarded_load(*file, path, kAfterPixelData);
   if (loaded.bad()) throw Error(ErrorCode::input_unreadable, "the file cannot be read: it is damaged or no DICOM file");
   return file;
-}
-
-std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::int64_t high) {
-  const std::string text = raw_text(item, tag);
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
-    throw Error(ErrorCode::dicom_bad_value,
-                std::string(DcmTag(tag).getTagName()) +
-                    (text.empty() ? " is missing" : " is not a whole number from ") +
-                    (text.empty() ? "" : std::to_string(low) + " to " + std::to_string(high)));
-  return value;
 }
 
 void check_mask_memory(std::uint64_t masks, std::uint64_t voxels) {

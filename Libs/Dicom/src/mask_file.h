@@ -18,9 +18,6 @@ constexpr std::uint64_t kMostMaskBytes = std::uint64_t{4} << 30;
 /// The whole data set. Throws Error{input_unreadable, dicom_syntax_unsupported}.
 std::unique_ptr<DcmFileFormat> load_mask_file(const std::string& path);
 
-/// A whole number, in digits alone. Throws Error{dicom_bad_value} when there is none or it is not within the limits.
-std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::int64_t high);
-
 /// Throws Error{input_unsupported} when so many masks of so many voxels are more than kMostMaskBytes.
 void check_mask_memory(std::uint64_t masks, std::uint64_t voxels);
 

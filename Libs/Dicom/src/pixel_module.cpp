@@ -44,27 +44,18 @@ const Syntax* syntax_of(const std::string& uid) {
   return nullptr;
 }
 
-[[noreturn]] void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
-
-int whole_number(DcmItem& item, const DcmTagKey& tag, double low, double high) {
-  const std::optional<double> value = number(item, tag);
-  const std::string name = DcmTag(tag).getTagName();
-  if (!value) bad_value(name + " is missing");
-  if (*value != std::floor(*value) || *value < low || *value > high) bad_value(name + " is " + brief(*value));
-  return static_cast<int>(*value);
+int small(DcmItem& item, const DcmTagKey& tag, int low, int high) {
+  return static_cast<int>(whole(item, tag, low, high));
 }
 
 std::int64_t frame_count(DcmItem& item) {
-  const std::string text = raw_text(item, DCM_NumberOfFrames);
-  if (text.empty()) return 1;
-  if (text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos || std::stoll(text) == 0)
-    bad_value("NumberOfFrames is no number of frames");
-  return std::stoll(text);
+  constexpr std::int64_t kMost = 999999999;
+  return raw_text(item, DCM_NumberOfFrames).empty() ? 1 : whole(item, DCM_NumberOfFrames, 1, kMost);
 }
 
 void read_color(DcmItem& item, PixelModule& m) {
   m.photometric = raw_text(item, DCM_PhotometricInterpretation);
-  m.samples = static_cast<int>(number(item, DCM_SamplesPerPixel).value_or(1));
+  m.samples = item.tagExistsWithValue(DCM_SamplesPerPixel) ? small(item, DCM_SamplesPerPixel, 1, 65535) : 1;
   const bool is_gray = m.photometric.empty() || m.photometric == "MONOCHROME1" || m.photometric == "MONOCHROME2" ||
                        m.photometric == "PALETTE COLOR";
   const bool is_color = m.photometric == "RGB" || m.photometric == "YBR_FULL" || m.photometric == "YBR_FULL_422" ||
@@ -85,15 +76,15 @@ void read_color(DcmItem& item, PixelModule& m) {
 PixelModule read_pixel_module(DcmItem& item) {
   PixelModule m;
   m.frames = frame_count(item);
-  m.rows = whole_number(item, DCM_Rows, 1, kMaxSide);
-  m.columns = whole_number(item, DCM_Columns, 1, kMaxSide);
+  m.rows = whole(item, DCM_Rows, 1, kMaxSide);
+  m.columns = whole(item, DCM_Columns, 1, kMaxSide);
   PixelFormat& f = m.format;
-  f.bits_allocated = whole_number(item, DCM_BitsAllocated, 8, 32);
+  f.bits_allocated = small(item, DCM_BitsAllocated, 8, 32);
   if (f.bits_allocated != 8 && f.bits_allocated != 16 && f.bits_allocated != 32)
     bad_value("BitsAllocated is " + std::to_string(f.bits_allocated));
-  f.bits_stored = whole_number(item, DCM_BitsStored, 1, f.bits_allocated);
-  f.high_bit = whole_number(item, DCM_HighBit, f.bits_stored - 1, f.bits_allocated - 1);
-  f.is_signed = whole_number(item, DCM_PixelRepresentation, 0, 1) == 1;
+  f.bits_stored = small(item, DCM_BitsStored, 1, f.bits_allocated);
+  f.high_bit = small(item, DCM_HighBit, f.bits_stored - 1, f.bits_allocated - 1);
+  f.is_signed = small(item, DCM_PixelRepresentation, 0, 1) == 1;
   read_color(item, m);
   return m;
 }

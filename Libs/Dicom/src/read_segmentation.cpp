@@ -21,8 +21,6 @@ namespace {
 
 constexpr std::int64_t kMostSide = 16384;
 
-[[noreturn]] void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
-
 enum class Kind { binary, fractional, label_map };
 
 Kind kind_of(DcmItem& item) {

@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::int64_t kMaxPixelBytes = std::int64_t{4} << 30;
 
-[[noreturn]] void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
-
 std::string needed_uid(DcmItem& item, const DcmTagKey& tag) {
   std::string uid = raw_text(item, tag);
   if (!is_uid(uid)) bad_value(std::string(DcmTag(tag).getTagName()) + (uid.empty() ? " is missing" : " is no UID"));

@@ -99,6 +99,19 @@ std::optional<double> number_if_good(DcmItem& item, const DcmTagKey& tag) {
   }
 }
 
+std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::int64_t high) {
+  const std::string text = raw_text(item, tag);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
+    bad_value(tag_name(tag) +
+              (text.empty() ? " is missing"
+                            : " is not a whole number from " + std::to_string(low) + " to " + std::to_string(high)));
+  return value;
+}
+
+void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
+
 std::string brief(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general, 4).ptr};

@@ -5,6 +5,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,12 @@ std::optional<double> number(DcmItem& item, const DcmTagKey& tag);
 
 /// As number(), for what decides nothing: nothing instead of an error.
 std::optional<double> number_if_good(DcmItem& item, const DcmTagKey& tag);
+
+/// A whole number, in digits alone. Throws Error{dicom_bad_value} when there is none or it is not within the limits.
+std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::int64_t high);
+
+/// Throws Error{dicom_bad_value}.
+[[noreturn]] void bad_value(const std::string& what);
 
 /// A number with four significant digits, for messages.
 std::string brief(double value);
