@@ -15,10 +15,9 @@
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/process.h"
-#include "oncotome/dicom/segmentation.h"
-#include "oncotome/dicom/stack_resampling.h"
 #include "oncotome/render/pictures.h"
 #include "report_json.h"
+#include "result_objects.h"
 #include "seg_nrrd.h"
 #include "timings.h"
 #include "unpacked_input.h"
@@ -205,34 +204,8 @@ class Processor {
     for (Lesion& lesion : lesions_)
       lesion.tracking_uid = make_uid("lesion " + std::to_string(lesion.id) + " of " + source + " by " +
                                      package_.weights_sha256 + " labels " + labels_digest_);
-    if (is_resampled(reference())) mark_unmeasured();
+    if (is_resampled(reference())) mark_unmeasured(*reference().series, lesion_ids_, lesions_);
     timings_.lap("measure");
-  }
-
-  static bool is_resampled(const ChannelInput& channel) {
-    return channel.series && dicom::is_resampled(*channel.series);
-  }
-
-  // Lesions that hold or adjoin voxels which no slices enclose.
-  void mark_unmeasured() {
-    const LabelVolume measured = dicom::measured_voxels(*reference().series);
-    const Index3& size = measured.geometry.size;
-    const std::array<std::int64_t, 3> stride{1, size[0], size[0] * size[1]};
-    std::int64_t at = 0;
-    for (std::int64_t z = 0; z < size[2]; ++z)
-      for (std::int64_t y = 0; y < size[1]; ++y)
-        for (std::int64_t x = 0; x < size[0]; ++x, ++at) {
-          const std::uint16_t id = lesion_ids_.voxels[static_cast<std::size_t>(at)];
-          if (id == 0) continue;
-          const Index3 here{x, y, z};
-          bool inside = measured.voxels[static_cast<std::size_t>(at)] != 0;
-          for (std::size_t d = 0; d < 3; ++d) {
-            if (here[d] > 0) inside = inside && measured.voxels[static_cast<std::size_t>(at - stride[d])] != 0;
-            if (here[d] + 1 < size[d])
-              inside = inside && measured.voxels[static_cast<std::size_t>(at + stride[d])] != 0;
-          }
-          if (!inside) lesions_.at(id - 1u).touches_unmeasured = true;
-        }
   }
 
   void describe() {
@@ -275,57 +248,20 @@ class Processor {
     timings_.lap("describe");
   }
 
-  dicom::ResultContext result_context() const {
-    dicom::ResultContext context;
-    context.sources.push_back(&*reference().series);
-    for (const ChannelInput& channel : inputs_.channels)
-      if (&channel != &reference() && channel.series) context.sources.push_back(&*channel.series);
-    context.provenance.version = ONCOTOME_VERSION;
-    context.provenance.model_name = package_.name;
-    context.provenance.model_version = package_.version;
-    context.provenance.model_sha256 = package_.weights_sha256;
-    context.provenance.content_date = utc_text(time_, "%Y%m%d");
-    context.provenance.content_time = utc_text(time_, "%H%M%S");
-    // The same UID must mean the same bytes, so whatever decides the bytes is named here.
-    context.provenance.parameters = "seed " + std::to_string(request_.seed) + "; labels " +
-                                    labels_digest_.substr(0, 16) + "; " + utc_text(time_, "%Y-%m-%dT%H:%M:%SZ");
-    context.task = package_.title;
-    context.region = package_.region;
-    context.corrections = inputs_.corrections;
-    if (is_resampled(reference()))
-      context.corrections.emplace_back(
-          "Measurements were taken on the regular grid, the segmentation lies on the slices.");
-    context.labels = package_.labels;
+  dicom::ResultContext context() const {
+    dicom::ResultContext context = result_context(request_, package_, inputs_, labels_digest_, time_);
     context.label_volume = &labels_;
     context.lesions = lesions_;
     context.lesion_volume = &lesion_ids_;
-    context.empty_frames = request_.empty_frames;
-    if (request_.regions)
-      for (const engine::Region& region : package_.regions) context.unions.push_back({region.name, region.labels});
     return context;
-  }
-
-  // A map of one class is called as that is, a map of several as their region.
-  void write_probabilities(const dicom::ResultContext& context) {
-    std::vector<dicom::FractionalSegment> segments;
-    for (const engine::ProbabilityMap& map : probabilities_) {
-      dicom::FractionalSegment segment{
-          {0, package_.title, context.lesion_category, context.lesion_type, {255, 215, 0}, true}, &map.values};
-      for (const Label& label : package_.labels)
-        if (map.labels == std::vector<std::uint8_t>{label.value}) segment.label = label;
-      for (const engine::Region& region : package_.regions)
-        if (map.labels.size() > 1 && std::set<std::uint8_t>(map.labels.begin(), map.labels.end()) ==
-                                         std::set<std::uint8_t>(region.labels.begin(), region.labels.end()))
-          segment.label.name = region.name;
-      segments.push_back(segment);
-    }
-    dicom::write_probabilities(file("probabilities.dcm"), context, segments);
   }
 
   void write_dicom() {
     if (!reference().series) return;
-    const dicom::ResultContext context = result_context();
-    if (wants("seg-fractional")) write_probabilities(context);
+    const dicom::ResultContext context = this->context();
+    if (wants("seg-fractional"))
+      dicom::write_probabilities(file("probabilities.dcm"), context,
+                                 fractional_segments(probabilities_, package_, context));
     if (wants("labelmap")) dicom::write_label_map(file("labelmap.dcm"), context);
     if (wants("rtstruct")) dicom::write_structure_set(file("structures.dcm"), context);
     if (!wants("seg") && !wants("sr")) return;
@@ -387,7 +323,7 @@ class Processor {
     if (report_["pictures"].contains("surface")) pictures.push_back("images/surface.png");
     for (std::string& picture : pictures) picture = (folder_ / picture).string();
     const render::Picture sheet = render::contact_sheet(pictures);
-    dicom::write_secondary_capture(file("summary.dcm"), result_context(), sheet.width, sheet.height, sheet.rgb);
+    dicom::write_secondary_capture(file("summary.dcm"), context(), sheet.width, sheet.height, sheet.rgb);
     timings_.lap("write summary");
   }
 
