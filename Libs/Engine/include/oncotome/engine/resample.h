@@ -24,8 +24,8 @@ Geometry respaced(const Geometry& grid, const Vec3& spacing_mm);
 /// take its value unchanged, so turning axes loses nothing.
 Volume<float> resample_linear(const ChannelView& source, const Geometry& target);
 
-/// As resample_linear, but Catmull and Rom's cubic, kept within the eight nearest voxels' range: sharper, and still zero
-/// where these are zero.
+/// As resample_linear, but Catmull and Rom's cubic, kept within the eight nearest voxels' range: sharper, and still
+/// zero where these are zero.
 Volume<float> resample_cubic(const ChannelView& source, const Geometry& target);
 
 /// How many of the target's voxels that are set in `mask` (all, when it is empty) the source does not reach.
