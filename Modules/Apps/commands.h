@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "oncotome/dicom/scan.h"
 
@@ -18,6 +19,9 @@ void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy);
 
 /// --json [FILE]: JSON goes to the file, or to stdout where there is none or it is "-" (then `file` is empty).
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout);
+
+/// Size and spacing of a grid, as geometry_json() has it, on a line of its own.
+void print_geometry(const nlohmann::json& geometry);
 
 /// Each adds its subcommand; it runs when it was chosen, and throws Error.
 void add_segment(CLI::App& app, Common& common);

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <set>
 
 #include "commands.h"
 #include "inputs.h"
-#include "mask_volume.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
-#include "oncotome/dicom/masks.h"
 #include "oncotome/dicom/suv.h"
-#include "picture_output.h"
 #include "report_json.h"
 #include "terminal.h"
 #include "unpacked_input.h"
@@ -92,13 +88,6 @@ std::string printable(std::string text) {
   return text;
 }
 
-void print_geometry(const json& g) {
-  const auto& n = g.at("size");
-  const auto& s = g.at("spacing_mm");
-  std::printf("      %d x %d x %d voxels of %.4g x %.4g x %.4g mm\n", n[0].get<int>(), n[1].get<int>(), n[2].get<int>(),
-              s[0].get<double>(), s[1].get<double>(), s[2].get<double>());
-}
-
 void print(const json& index) {
   for (const json& study : index["studies"]) {
     std::cout << "study " << study["study_uid"].get<std::string>() << '\n';
@@ -171,93 +160,7 @@ void inspect(const std::vector<std::string>& paths, const std::string& json_file
                 "no image series was found in " + std::to_string(index.files_seen) + " files");
 }
 
-struct Conversion {
-  std::string path, series_uid, output, reference;
-  std::optional<int> segment;
-  bool replace = false, suv = false;
-  dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;
-};
-
-void convert(const Conversion& options, const Common& common) {
-  const std::string& output = options.output;
-  const bool is_png = std::filesystem::path(output).extension() == ".png";
-  if (!is_png && (!workflow::is_volume_file(output) || std::filesystem::path(output).extension() == ".nhdr"))
-    throw Error(ErrorCode::usage, "--output must end in .nrrd, .nii, .nii.gz, or .png for a single image");
-  Geometry grid;
-  dicom::LoadNotes notes;
-  {
-    const Terminal terminal(common.quiet);
-    const workflow::UnpackedInput input({options.path}, terminal.job());
-    const std::string& path = input.paths().front();
-    const auto write = [&](const auto& volume) {
-      grid = volume.geometry;
-      write_file_atomically(output, options.replace, [&](const std::filesystem::path& temporary) {
-        workflow::write_volume_file(temporary.string(), volume);
-        terminal.job().check();
-      });
-    };
-    if (options.suv && (workflow::is_volume_file(path) || dicom::mask_kind(path) != dicom::MaskKind::none))
-      throw Error(ErrorCode::usage, "--suv is for a PET series");
-    if (workflow::is_volume_file(path))
-      write(workflow::read_volume_file(path));
-    else if (dicom::mask_kind(path) != dicom::MaskKind::none)
-      write(workflow::read_mask_volume(path, options.reference, options.segment, notes.doubts, terminal.job()));
-    else {
-      const dicom::Series series = workflow::choose_series(dicom::scan({path}, terminal.job()), options.series_uid);
-      if (series.kind == dicom::SeriesKind::pictures) {
-        grid = write_picture(series, output, options.replace, notes, terminal.job());
-      } else {
-        if (is_png) throw Error(ErrorCode::usage, "a volume is no single image: let --output end in .nrrd or .nii.gz");
-        Volume<float> volume = dicom::load_volume(series, terminal.job(), options.geometry, &notes);
-        notes.doubts.insert(notes.doubts.end(), series.doubts.begin(), series.doubts.end());
-        if (options.suv) {
-          const dicom::Suv suv = dicom::find_suv(series, terminal.job());
-          dicom::scale_to_suv(volume, series, suv);
-          notes.doubts.insert(notes.doubts.end(), suv.doubts.begin(), suv.doubts.end());
-        }
-        write(volume);
-      }
-    }
-  }
-  const json geometry = workflow::geometry_json(grid);
-  if (common.json) {
-    json out{{"output", output}, {"corrections", notes.corrections}, {"doubts", notes.doubts}};
-    if (!is_png) out["geometry"] = geometry;
-    std::cout << workflow::json_text(out);
-  } else {
-    std::cout << "wrote " << output << '\n';
-    if (!is_png) print_geometry(geometry);
-    for (const auto* texts : {&notes.corrections, &notes.doubts})
-      for (const std::string& text : *texts) std::cout << "      note: " << text << '\n';
-  }
-}
-
 }  // namespace
-
-void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy) {
-  using dicom::GeometryPolicy;
-  std::map<std::string, GeometryPolicy> names;
-  for (const GeometryPolicy p : {GeometryPolicy::strict, GeometryPolicy::correct, GeometryPolicy::fill})
-    names[dicom::name_of(p)] = p;
-  command
-      .add_option(
-          "--geometry", policy,
-          "Slices that make no regular grid: strict refuses them; correct (default) resamples tilted, uneven or "
-          "shifted ones; fill interpolates missing ones too")
-      ->transform(CLI::CheckedTransformer(names).description("strict, correct or fill"));
-}
-
-void add_json_option(CLI::App& command, std::string& file, bool& to_stdout) {
-  command
-      .add_option_function<std::string>(
-          "--json",
-          [&file, &to_stdout](const std::string& text) {
-            file = text == "-" ? "" : text;
-            to_stdout = file.empty();
-          },
-          "Write JSON to this file (- or nothing: to stdout)")
-      ->expected(0, 1);
-}
 
 void add_inspect(CLI::App& app, Common& common) {
   struct Options {
@@ -275,24 +178,6 @@ void add_inspect(CLI::App& app, Common& common) {
     chosen.json = common.json || options->to_stdout;
     inspect(options->paths, options->json_file, chosen);
   });
-}
-
-void add_convert(CLI::App& app, Common& common) {
-  const auto options = std::make_shared<Conversion>();
-  CLI::App* command =
-      app.add_subcommand("convert", "Write one series, or the masks of a SEG or RTSTRUCT, as a volume, as understood");
-  command->add_option("INPUT", options->path, "A folder or file")->required();
-  command->add_option("--series", options->series_uid, "Series Instance UID, or UID#PART, when there are several");
-  command->add_option("--segment", options->segment, "This segment or ROI of a SEG or RTSTRUCT alone, as 1");
-  command->add_option("--reference", options->reference,
-                      "Where the series lies that an RTSTRUCT was drawn on (default: its own folder)");
-  command->add_option("-o,--output", options->output, "A .nrrd, .nii or .nii.gz file")->required();
-  command->add_flag("--suv", options->suv, "PET: standardized uptake values by body weight, not rescaled values");
-  add_geometry_option(*command, options->geometry);
-  command->add_flag("--overwrite", options->replace, "Replace the file if it exists");
-  command->add_flag("-q,--quiet", common.quiet, "No progress");
-  command->add_flag("--json", common.json, "Print the geometry as JSON on stdout");
-  command->callback([options, &common] { convert(*options, common); });
 }
 
 }  // namespace oncotome::apps

@@ -25,15 +25,15 @@ std::string numbers_of(const std::vector<dicom::Mask>& masks) {
 Geometry grid_of_series(const std::string& path, const std::string& reference, std::vector<std::string>& notes,
                         const Job& job) {
   const std::string folder = std::filesystem::absolute(path).parent_path().string();
-  const Uids named = dicom::referenced_series(path), frames = dicom::frames_of_reference(path);
+  const dicom::MaskReferences wanted = dicom::mask_references(path);
   const UnpackedInput input({reference.empty() ? folder : reference}, job);
   const dicom::StudyIndex index = dicom::scan(input.paths(), job);
   std::vector<const dicom::Series*> by_name, by_frame;
   for (const dicom::Study& study : index.studies)
     for (const dicom::Series& series : study.series) {
       if (series.kind != dicom::SeriesKind::volume) continue;
-      if (holds(named, series.series_uid)) by_name.push_back(&series);
-      if (holds(frames, series.frame_of_reference_uid)) by_frame.push_back(&series);
+      if (holds(wanted.series_uids, series.series_uid)) by_name.push_back(&series);
+      if (holds(wanted.frame_of_reference_uids, series.frame_of_reference_uid)) by_frame.push_back(&series);
     }
   const auto& found = by_name.empty() ? by_frame : by_name;
   if (found.empty())

@@ -9,8 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   oncotome::Geometry grid;
   grid.size = {8, 8, 3};
   attempt([&] { oncotome::dicom::mask_kind(path); });
-  attempt([&] { oncotome::dicom::referenced_series(path); });
-  attempt([&] { oncotome::dicom::frames_of_reference(path); });
+  attempt([&] { oncotome::dicom::mask_references(path); });
   attempt([&] { oncotome::dicom::read_segmentation(path, job); });
   attempt([&] { oncotome::dicom::read_structure_set(path, grid, job); });
   return 0;

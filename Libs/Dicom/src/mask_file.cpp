@@ -52,27 +52,19 @@ MaskKind mask_kind(const std::string& path) {
   return MaskKind::none;
 }
 
-std::vector<std::string> referenced_series(const std::string& path) {
+MaskReferences mask_references(const std::string& path) {
   const QuietDcmtk quiet;
   const auto file = load_mask_file(path);
   DcmItem& item = *file->getDataset();
-  std::vector<std::string> uids;
-  add_series(item, DCM_ReferencedSeriesSequence, uids);
-  for (DcmItem* frame : items_of(item, DCM_ReferencedFrameOfReferenceSequence))
+  MaskReferences found;
+  add_series(item, DCM_ReferencedSeriesSequence, found.series_uids);
+  add_uid(item, DCM_FrameOfReferenceUID, found.frame_of_reference_uids);
+  for (DcmItem* frame : items_of(item, DCM_ReferencedFrameOfReferenceSequence)) {
+    add_uid(*frame, DCM_FrameOfReferenceUID, found.frame_of_reference_uids);
     for (DcmItem* study : items_of(*frame, DCM_RTReferencedStudySequence))
-      add_series(*study, DCM_RTReferencedSeriesSequence, uids);
-  return uids;
-}
-
-std::vector<std::string> frames_of_reference(const std::string& path) {
-  const QuietDcmtk quiet;
-  const auto file = load_mask_file(path);
-  DcmItem& item = *file->getDataset();
-  std::vector<std::string> uids;
-  add_uid(item, DCM_FrameOfReferenceUID, uids);
-  for (DcmItem* frame : items_of(item, DCM_ReferencedFrameOfReferenceSequence))
-    add_uid(*frame, DCM_FrameOfReferenceUID, uids);
-  return uids;
+      add_series(*study, DCM_RTReferencedSeriesSequence, found.series_uids);
+  }
+  return found;
 }
 
 }  // namespace oncotome::dicom

@@ -85,8 +85,9 @@ TEST(StructureSetWriting, ComesBackVoxelByVoxel) {
   context.provenance.content_date = "20200103";
   context.provenance.content_time = "111213";
   write_structure_set(folder / "rs.dcm", context);
-  EXPECT_EQ(referenced_series(folder / "rs.dcm"), std::vector<std::string>{series.series_uid});
-  EXPECT_EQ(frames_of_reference(folder / "rs.dcm"), std::vector<std::string>{series.frame_of_reference_uid});
+  const MaskReferences named = mask_references(folder / "rs.dcm");
+  EXPECT_EQ(named.series_uids, std::vector<std::string>{series.series_uid});
+  EXPECT_EQ(named.frame_of_reference_uids, std::vector<std::string>{series.frame_of_reference_uid});
   const std::vector<Mask> masks = read_structure_set(folder / "rs.dcm", series.geometry, Job());
   ASSERT_EQ(masks.size(), 1u);
   EXPECT_EQ(masks[0].off_grid, 0);

@@ -425,7 +425,7 @@ TEST_F(StructureSets, AreToldFromOtherFilesAndNameTheirSeries) {
   add_box(0.5, 2.5, 0);
   read();
   EXPECT_EQ(mask_kind(path()), MaskKind::structure_set);
-  EXPECT_EQ(referenced_series(path()), std::vector<std::string>{"1.2.3"});
+  EXPECT_EQ(mask_references(path()).series_uids, std::vector<std::string>{"1.2.3"});
   const std::string image = write_ramp(folder_ / "ct", axial_grid()).front();
   EXPECT_EQ(mask_kind(image), MaskKind::none);
   EXPECT_EQ(mask_kind(folder_ / "missing"), MaskKind::none);

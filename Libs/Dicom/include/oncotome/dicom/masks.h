@@ -41,9 +41,13 @@ std::vector<Mask> read_segmentation(const std::string& path, const Job& job, std
 std::vector<Mask> read_structure_set(const std::string& path, const Geometry& grid, const Job& job,
                                      std::optional<int> only = {});
 
-/// SeriesInstanceUIDs that the structure set or segmentation refers to.
-std::vector<std::string> referenced_series(const std::string& path);
-/// FrameOfReferenceUIDs in which the structure set or segmentation lies.
-std::vector<std::string> frames_of_reference(const std::string& path);
+/// What a structure set or segmentation was drawn on.
+struct MaskReferences {
+  std::vector<std::string> series_uids;              ///< Of the series that it refers to.
+  std::vector<std::string> frame_of_reference_uids;  ///< In which it lies.
+};
+
+/// Throws Error{input_unreadable, dicom_syntax_unsupported}.
+MaskReferences mask_references(const std::string& path);
 
 }  // namespace oncotome::dicom
