@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model packages that are wrong, and main jobs that cannot be done."""
+import hashlib
+import json
+import shutil
+import struct
+
+import numpy as np
+import SimpleITK as sitk
+
+from bad_input import DEMO_MODEL, case, series
+
+# -- models --------------------------------------------------------------------------------------------------------------
+
+def model(folder, text=None, change=None, weights=None):
+    place = folder / "model"
+    shutil.copytree(DEMO_MODEL, place)
+    description = json.loads((place / "model.json").read_text())
+    if weights is not None:
+        (place / description["weights"]["file"]).write_bytes(weights((place / description["weights"]["file"]).read_bytes()))
+        description["weights"]["sha256"] = hashlib.sha256((place / description["weights"]["file"]).read_bytes()).hexdigest()
+    if change is not None:
+        change(description)
+    (place / "model.json").write_text(json.dumps(description) if text is None else text)
+    return ("oncotome", "models", "show", place)
+
+
+def tensors(data, change):
+    """Safetensors with an edited header."""
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + length:]
+
+
+@case(50, "model.not_found")
+def a_model_that_is_not_there(folder):
+    return ("oncotome", "models", "show", folder)
+
+
+@case(51, "model.invalid")
+def a_model_that_is_no_json(folder):
+    return model(folder, text="{]")
+
+
+@case(51, "model.invalid")
+def a_model_nested_very_deep(folder):
+    return model(folder, text="[" * 100000)
+
+
+@case(51, "model.invalid")
+def a_model_without_labels(folder):
+    return model(folder, change=lambda m: m.pop("labels"))
+
+
+@case(51, "model.invalid")
+def a_model_whose_pattern_explodes(folder):
+    return model(folder, change=lambda m: m["input"]["channels"][0].update(find=[{"description": "(a+)+b"}]))
+
+
+@case(51, "model.invalid")
+def a_model_that_reaches_out_of_its_folder(folder):
+    return model(folder, change=lambda m: m["weights"].update(file="../../etc/passwd"))
+
+
+@case(52, "model.unsupported")
+def a_model_of_another_schema(folder):
+    return model(folder, change=lambda m: m.update(schema="oncotome.model/9"))
+
+
+@case(52, "model.unsupported")
+def a_model_with_an_unknown_step(folder):
+    return model(folder, change=lambda m: m["preparation"].insert(0, {"step": "magic"}))
+
+
+@case(53, "weights.invalid")
+def weights_that_are_not_there(folder):
+    return model(folder, change=lambda m: m["weights"].update(file="absent.safetensors"))
+
+
+@case(54, "weights.checksum")
+def weights_of_another_checksum(folder):
+    return model(folder, change=lambda m: m["weights"].update(sha256="0" * 64))
+
+
+@case(53, "weights.invalid")
+def weights_with_a_lying_header_length(folder):
+    return model(folder, weights=lambda data: struct.pack("<Q", 1 << 60) + data[8:])
+
+
+@case(53, "weights.invalid")
+def weights_with_a_broken_header(folder):
+    return model(folder, weights=lambda data: data[:8] + b"}" + data[9:])
+
+
+@case(53, "weights.invalid")
+def weights_cut_short(folder):
+    return model(folder, weights=lambda data: data[:-1000])
+
+
+@case(53, "weights.invalid")
+def weights_with_a_shape_that_overflows(folder):
+    return model(folder, weights=lambda data: tensors(
+        data, lambda header: header[next(k for k in header if k != "__metadata__")].update(shape=[1 << 32, 1 << 32, 4])))
+
+
+@case(53, "weights.invalid")
+def weights_that_are_not_finite(folder):
+    return model(folder, weights=lambda data: data[:-4] + np.float32(np.nan).tobytes())
+
+
+# -- the main job --------------------------------------------------------------------------------------------------------
+
+def segment(input_, *more, model_=DEMO_MODEL):
+    return ("oncotome", "segment", *input_, "-m", model_, "-o", "OUTPUT", "--quiet", *more)
+
+
+def volumes(folder, **arrays):
+    """Four channels as NRRD, named by hand; an array replaces one."""
+    values = np.random.default_rng(1).random((24, 24, 24), np.float32) * 100 + 1
+    by_hand = []
+    for channel in ("FLAIR", "T1", "T1ce", "T2"):
+        path = folder / f"Zebrafish-{channel}.nrrd"
+        image = sitk.GetImageFromArray(arrays.get(channel, values).astype(np.float32))
+        sitk.WriteImage(image, str(path))
+        by_hand += ["--input", f"{channel}={path}"]
+    return by_hand
+
+
+@case(53, "weights.invalid")
+def a_network_without_one_of_its_tensors(folder):
+    place = model(folder, weights=lambda data: tensors(
+        data, lambda header: header.update(other=header.pop(next(k for k in header if k != "__metadata__")))))[-1]
+    return segment(volumes(folder), model_=place)
+
+
+@case(53, "weights.invalid")
+def a_network_with_a_tensor_of_another_shape(folder):
+    def flatten(header):
+        for entry in header.values():
+            if len(entry.get("shape", [])) > 1:
+                entry["shape"] = [int(np.prod(entry["shape"]))]
+                return
+    place = model(folder, weights=lambda data: tensors(data, flatten))[-1]
+    return segment(volumes(folder), model_=place)
+
+
+@case(41, "channel.missing")
+def a_channel_that_is_missing(folder):
+    return segment(volumes(folder)[:6])
+
+
+@case(2, "usage")
+def a_channel_the_model_does_not_have(folder):
+    return segment([*volumes(folder), "--input", f"DWI={folder}/Zebrafish-T1.nrrd"])
+
+
+@case(43, "precondition.unmet")
+def a_channel_of_one_value(folder):
+    return segment(volumes(folder, T1=np.zeros((24, 24, 24))))
+
+
+@case(43, "precondition.unmet")
+def a_channel_that_is_not_finite(folder):
+    values = np.ones((24, 24, 24), np.float32)
+    values[3, 3, 3] = np.inf
+    return segment(volumes(folder, T2=values))
+
+
+@case(12, "input.no_images")
+def a_study_of_another_modality(folder):
+    return segment([series(folder)])
+
+
+@case(2, "usage")
+def objects_asked_for_without_dicom(folder):
+    return segment(volumes(folder), "--formats", "seg")
+
+
+@case(14, "input.unsupported")
+def a_mask_that_is_no_mask(folder):
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((24, 24, 24), 300, np.int16)), str(folder / "Zebrafish-mask.nrrd"))
+    return segment(volumes(folder), "--mask", folder / "Zebrafish-mask.nrrd")
+
+
+@case(2, "usage")
+def a_result_in_place_of_its_input(folder):
+    place = series(folder)
+    return ("oncotome", "segment", place, "-m", DEMO_MODEL, "-o", place, "--overwrite", "--quiet")
+
+
+@case(70, "output.exists")
+def a_place_that_is_taken(folder):
+    (folder / "taken").mkdir()
+    (folder / "taken" / "mine").write_text("keep")
+    return ("oncotome", "segment", *volumes(folder), "-m", DEMO_MODEL, "-o", folder / "taken", "--quiet")
+
+
+@case(71, "output.unwritable")
+def a_place_that_cannot_be_written(folder):
+    return ("oncotome", "segment", *volumes(folder), "-m", DEMO_MODEL, "-o", "/proc/none/result", "--quiet")
