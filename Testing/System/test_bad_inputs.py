@@ -22,7 +22,7 @@ import SimpleITK as sitk
 
 import bad_files  # fills CASES
 import bad_models_and_jobs  # fills CASES
-from bad_input import BIN, CASES, DEMO_MODEL, SECRETS, convert, series
+from bad_input import BIN, CASES, DEMO_MODEL, SECRETS, series
 
 
 def run(*arguments, **options):

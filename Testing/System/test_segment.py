@@ -1,90 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The whole program on real and made-up studies. ONCOTOME_BIN names the folder of the programs, ONCOTOME_DATA the shared data.
-
-Needs highdicom, SimpleITK, numpy, jsonschema and dcmtk's dcmcjpls. With ONCOTOME_REQUIRE_DATA set, absent data fails instead of skipping.
-"""
+"""The main job on the demo's phantom and on real brains."""
 import gzip
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import unittest
-import unittest.mock
 import warnings
 
 import jsonschema
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-from highdicom.legacy import LegacyConvertedEnhancedMRImage
 
-BIN = pathlib.Path(os.environ["ONCOTOME_BIN"])
-DATA = pathlib.Path(os.environ["ONCOTOME_DATA"])
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEMO_MODEL = ROOT / "Data" / "Models" / "demo-brain-phantom"
-
-
-def run(program, *arguments, **options):
-    return subprocess.run([BIN / program, *map(str, arguments)], capture_output=True, text=True, **options)
-
-
-def done(program, *arguments, **options):
-    result = run(program, *arguments, **options)
-    if result.returncode != 0:
-        raise AssertionError(f"{program} {arguments[0]} ended with {result.returncode}: {result.stderr}")
-    return result.stdout
-
-
-def labels_of(folder):
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "segmentation.seg.nrrd")))
-
-
-def probabilities_of(folder):
-    """By the name of the segment, 0 to 255, on the grid of the labels."""
-    seg = pydicom.dcmread(folder / "probabilities.dcm")
-    image = sitk.ReadImage(str(folder / "segmentation.seg.nrrd"))
-    names = {s.SegmentNumber: s.SegmentLabel for s in seg.SegmentSequence}
-    values = {name: np.zeros(image.GetSize()[::-1], int) for name in names.values()}
-    for frame, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array):
-        place = [float(v) for v in frame.PlanePositionSequence[0].ImagePositionPatient]
-        name = names[frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
-        values[name][image.TransformPhysicalPointToIndex(place)[2]] = pixels
-    return values
-
-
-def dice(a, b):
-    return 2 * np.logical_and(a, b).sum() / (a.sum() + b.sum())
-
-
-def check_objects(*folders):
-    result = subprocess.run([sys.executable, "-W", "ignore", ROOT / "Testing/Golden/check_objects.py", *folders],
-                            capture_output=True, text=True)
-    if result.returncode != 0:
-        raise AssertionError(result.stdout + result.stderr)
-
-
-def need(name):
-    if not (DATA / name).exists():
-        if os.environ.get("ONCOTOME_REQUIRE_DATA"):
-            raise AssertionError(f"the shared data lacks {name}")
-        raise unittest.SkipTest(f"needs the shared data: {name}")
-    return DATA / name
-
-
-class WithFolder(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.holder = tempfile.TemporaryDirectory(prefix="oncotome-test-")
-        cls.folder = pathlib.Path(cls.holder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.holder.cleanup()
+from whole_program import BIN, DEMO_MODEL, ROOT, WithFolder, check_objects, dice, done, labels_of, main, need, probabilities_of, run
 
 
 class Demo(WithFolder):
@@ -328,169 +258,6 @@ class Demo(WithFolder):
         self.assertTrue(np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(output))), labels_of(self.result)))
 
 
-class Shapes(WithFolder):
-    """The demo's study in the shapes that hospitals send it, and what is written of it beside the SEG."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        done("oncotome-phantom", "--seed", 9102, "--tumors", 1, "--format", "dicom", "--output", cls.folder)
-        cls.study, cls.result = cls.folder / "study", cls.folder / "result"
-        cls.segment(cls.study, cls.result, "--formats", "seg,seg-fractional,nrrd")
-        cls.labels = labels_of(cls.result)
-
-    @classmethod
-    def segment(cls, study, result, *more):
-        done("oncotome", "segment", *([study] if study else []), "--model", DEMO_MODEL, "--output", result, *more)
-        return json.loads((result / "report.json").read_text())
-
-    def edited(self, name, edit):
-        """A copy of the study after edit(data set, channel, slice from the first position)."""
-        place = self.folder / name
-        for channel in sorted(self.study.iterdir()):
-            slices = sorted((pydicom.dcmread(p) for p in channel.glob("*.dcm")), key=lambda d: d.ImagePositionPatient[2])
-            (place / channel.name).mkdir(parents=True)
-            for k, data in enumerate(slices):
-                edit(data, channel.name, k)
-                data.save_as(place / channel.name / f"{k:03}.dcm")
-        return place
-
-    def same_labels(self, result):
-        self.assertGreater((self.labels > 0).sum(), 500)
-        self.assertTrue(np.array_equal(labels_of(result), self.labels))
-
-    def test_probabilities_say_what_the_labels_say(self):
-        values = probabilities_of(self.result)
-        numbers = {row["name"]: row["value"]
-                   for row in json.loads((self.result / "report.json").read_text())["labels"]}
-        self.assertEqual(set(values), set(numbers))
-        stack = np.stack(list(values.values()))
-        self.assertLessEqual(stack.sum(0).max(), 255 + 2)  # what each map may gain by rounding
-        stack = np.concatenate([255 - stack.sum(0, keepdims=True), stack])
-        ranked = np.sort(stack, 0)
-        clear = ranked[-1] - ranked[-2] > 3
-        likely = np.array([0] + [numbers[name] for name in values])[stack.argmax(0)]
-        self.assertGreater(clear.mean(), 0.99)
-        self.assertTrue(np.array_equal(likely[clear], self.labels[clear]))
-
-    def test_a_zip_of_the_study_and_of_its_channels_gives_the_same_labels(self):
-        archive = shutil.make_archive(str(self.folder / "whole"), "zip", self.study)
-        self.segment(archive, self.folder / "whole-result", "--formats", "nrrd")
-        self.same_labels(self.folder / "whole-result")
-        names = {"flair": "FLAIR", "t1": "T1", "t1ce": "T1ce", "t2": "T2"}
-        by_hand = [part for channel, name in names.items() for part in ("--input", "{}={}".format(
-            name, shutil.make_archive(str(self.folder / channel), "zip", self.study / channel)))]
-        self.segment(None, self.folder / "channels-result", *by_hand, "--formats", "nrrd")
-        self.same_labels(self.folder / "channels-result")
-
-    def test_channels_that_are_parts_of_one_series_give_the_same_labels(self):
-        echoes = {"flair": 120, "t1": 10, "t1ce": 11, "t2": 100}
-        uid = pydicom.uid.generate_uid()
-
-        def edit(data, channel, k):
-            data.SeriesInstanceUID, data.EchoTime = uid, echoes[channel]
-
-        report = self.segment(self.edited("parts", edit), self.folder / "parts-result", "--formats", "seg,sr,nrrd")
-        self.same_labels(self.folder / "parts-result")
-        self.assertEqual({c["name"]: c["part_name"] for c in report["input"]["channels"]},
-                         {"FLAIR": "EchoTime 120", "T1": "EchoTime 10", "T1ce": "EchoTime 11", "T2": "EchoTime 100"})
-        check_objects(self.folder / "parts-result")
-        seg = pydicom.dcmread(self.folder / "parts-result" / "segmentation.dcm")
-        self.assertEqual([s.SeriesInstanceUID for s in seg.ReferencedSeriesSequence], [uid])
-        self.assertEqual(len(seg.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence), 4)
-
-    @unittest.mock.patch.object(pydicom.config, "datetime_conversion", True)  # highdicom needs it
-    def test_enhanced_multi_frame_channels_give_the_same_labels_and_contours_of_their_frames(self):
-        multi, result = self.folder / "multi", self.folder / "multi-result"
-        multi.mkdir()
-        made = {}
-        for channel in sorted(self.study.iterdir()):
-            slices = [pydicom.dcmread(p) for p in sorted(channel.glob("*.dcm"))]
-            for data in slices:
-                data.AcquisitionDate, data.AcquisitionTime = "20200102", "101112"
-            image = LegacyConvertedEnhancedMRImage(slices, pydicom.uid.generate_uid(), 7, pydicom.uid.generate_uid(), 1)
-            image.SeriesDescription = slices[0].SeriesDescription
-            image.save_as(multi / f"{channel.name}.dcm")
-            made[channel.name] = image
-        self.segment(multi, result, "--formats", "seg,sr,rtstruct,nrrd")
-        self.same_labels(result)
-        check_objects(result)
-        drawn = pydicom.dcmread(result / "structures.dcm")
-        source, contours = made["t1ce"], [c for roi in drawn.ROIContourSequence for c in roi.get("ContourSequence", [])]
-        self.assertGreater(len(contours), 10)
-        for contour in contours:
-            image = contour.ContourImageSequence[0]
-            self.assertEqual(image.ReferencedSOPInstanceUID, source.SOPInstanceUID)
-            frame = source.PerFrameFunctionalGroupsSequence[image.ReferencedFrameNumber - 1]
-            self.assertAlmostEqual(float(contour.ContourData[2]),
-                                   float(frame.PlanePositionSequence[0].ImagePositionPatient[2]), places=2)
-        study = drawn.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
-        images = study.RTReferencedSeriesSequence[0].ContourImageSequence
-        self.assertEqual([i.ReferencedSOPInstanceUID for i in images][:1], [source.SOPInstanceUID])
-        # The structure set as truth and as result, against the labels that it was drawn from.
-        labels = result / "segmentation.seg.nrrd"
-        for pair in ((result / "structures.dcm", labels), (labels, result / "structures.dcm"),
-                     (result / "structures.dcm", result / "segmentation.dcm")):
-            out = json.loads(done("oncotome", "evaluate", *pair, "--json"))
-            self.assertGreaterEqual(out["pairs"][0]["regions"][0]["dice"], 0.995, pair)
-        out = json.loads(done("oncotome", "evaluate", result / "structures.dcm", result / "structures.dcm",
-                              "--reference", multi / "t1ce.dcm", "--json"))
-        self.assertEqual(out["pairs"][0]["regions"][0]["dice"], 1)
-
-    def test_a_tilted_study_has_its_seg_on_the_slices_and_nearly_the_same_tumor(self):
-        drift = 2 * np.tan(np.radians(5))  # mm from one slice to the next, of 2 mm
-
-        def tilt(data, channel, k):
-            """The same anatomy on slices that drift to the back."""
-            y, step = np.arange(data.Rows), k * drift / 2
-            columns = data.pixel_array.astype(float)
-            moved = np.stack([np.interp(y + step, y, column, right=0) for column in columns.T], 1)
-            data.PixelData = np.round(moved).astype("<i2").tobytes()
-            data.ImagePositionPatient[1] = f"{float(data.ImagePositionPatient[1]) + k * drift:.6f}"
-
-        study, result = self.edited("tilted", tilt), self.folder / "tilted-result"
-        report = self.segment(study, result, "--formats", "seg,sr,nrrd")
-        self.assertEqual(sum("slanted by 5 degrees" in text for text in report["corrections"]), 4, report["corrections"])
-        seg = pydicom.dcmread(result / "segmentation.dcm")
-        there = {str(pydicom.dcmread(p, stop_before_pixels=True).ImagePositionPatient)
-                 for p in (study / "t1ce").glob("*.dcm")}
-        places = {str(f.PlanePositionSequence[0].ImagePositionPatient) for f in seg.PerFrameFunctionalGroupsSequence}
-        self.assertEqual(places, there)
-        self.assertEqual((seg.Rows, seg.Columns), self.labels.shape[1:])
-        straight = self.result / "segmentation.seg.nrrd"
-        told = {}
-        for name in ("segmentation.seg.nrrd", "segmentation.dcm"):
-            out = json.loads(done("oncotome", "evaluate", result / name, straight, "--json"))["pairs"][0]
-            told[name] = out["regions"][0]["dice"]
-            self.assertGreaterEqual(told[name], 0.93, name)
-        print(f"tilted by 5 degrees: whole tumor Dice with the straight run {told}")
-        self.assertTrue(any("slanted" in note for note in out["notes"]), out["notes"])
-
-    def test_what_was_compressed_with_loss_is_told_in_seg_sr_and_report(self):
-        def unsigned(data, channel, k):  # as dcmcjpls wants it
-            data.PixelData = np.maximum(data.pixel_array, 0).astype("<u2").tobytes()
-            data.PixelRepresentation = 0
-
-        lossy, result = self.edited("lossy", unsigned), self.folder / "lossy-result"
-        for path in (lossy / "t2").glob("*.dcm"):
-            subprocess.run(["dcmcjpls", "+en", "+md", "2", path, path], check=True, capture_output=True)
-        source = pydicom.dcmread(next((lossy / "t2").glob("*.dcm")))
-        self.assertEqual(source.LossyImageCompression, "01")
-        report = self.segment(lossy, result, "--formats", "seg,seg-fractional,labelmap,sr,nrrd")
-        self.assertEqual({c["name"]: c["lossy"] for c in report["input"]["channels"]},
-                         {"FLAIR": False, "T1": False, "T1ce": False, "T2": True})
-        for name in ("segmentation", "probabilities", "labelmap"):
-            seg = pydicom.dcmread(result / f"{name}.dcm")
-            self.assertEqual((seg.LossyImageCompression, seg.LossyImageCompressionMethod), ("01", "ISO_14495_1"), name)
-            self.assertGreater(float(seg.LossyImageCompressionRatio), 1)
-        said = [e.value for e in pydicom.dcmread(result / "report.dcm").iterall() if e.keyword == "TextValue"]
-        self.assertEqual([source.SeriesInstanceUID in text for text in said if "compressed with loss" in text], [True])
-        check_objects(result)
-        self.assertGreaterEqual(dice(labels_of(result) > 0, self.labels > 0), 0.98)
-        untouched = pydicom.dcmread(self.result / "segmentation.dcm")
-        self.assertEqual(untouched.LossyImageCompression, "00")
-
-
 class Cascade(WithFolder):
     """The imported brats17 cascade on real brains."""
 
@@ -547,5 +314,4 @@ class Cascade(WithFolder):
 
 
 if __name__ == "__main__":
-    outcome = unittest.main(verbosity=2, exit=False).result
-    sys.exit(77 if outcome.testsRun <= len(outcome.skipped) and outcome.wasSuccessful() else not outcome.wasSuccessful())
+    main()
