@@ -238,12 +238,21 @@ bool is_far(const Vec3& position_mm) {
 
 double step_tolerance_mm(double step_mm) { return std::max(0.01, 0.01 * std::abs(step_mm)); }
 
-bool same_orientation(const Header& a, const Header& b) {
-  if (!a.orientation || !b.orientation) return false;
-  for (std::size_t v = 0; v < 2; ++v)
-    for (std::size_t d = 0; d < 3; ++d)
-      if (std::abs((*a.orientation)[v][d] - (*b.orientation)[v][d]) > kCosineTolerance) return false;
+bool are_axes(const Vec3& row, const Vec3& column) {
+  constexpr double kTolerance = 1e-2;
+  return std::abs(norm(row) - 1) <= kTolerance && std::abs(norm(column) - 1) <= kTolerance &&
+         std::abs(dot(row, column)) <= kTolerance;
+}
+
+bool same_direction(const Vec3& a, const Vec3& b) {
+  for (std::size_t d = 0; d < 3; ++d)
+    if (std::abs(a[d] - b[d]) > kCosineTolerance) return false;
   return true;
+}
+
+bool same_orientation(const Header& a, const Header& b) {
+  return a.orientation && b.orientation && same_direction((*a.orientation)[0], (*b.orientation)[0]) &&
+         same_direction((*a.orientation)[1], (*b.orientation)[1]);
 }
 
 Stack stack_slices(const std::vector<Header>& headers) {

@@ -22,6 +22,12 @@ struct Stack {
 /// dicom_duplicate_position, dicom_gantry_tilt, dicom_missing_slices, dicom_uneven_spacing, dicom_bad_value}.
 Stack stack_slices(const std::vector<Header>& headers);
 
+/// Whether ImageOrientationPatient's vectors are orthogonal unit vectors, to 1e-2.
+bool are_axes(const Vec3& row, const Vec3& column);
+
+/// Whether two directions are equal: each cosine within 1e-4.
+bool same_direction(const Vec3& a, const Vec3& b);
+
 /// Whether rows and columns of two images run the same ways: each cosine within 1e-4.
 bool same_orientation(const Header& a, const Header& b);
 

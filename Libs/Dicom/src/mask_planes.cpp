@@ -13,7 +13,6 @@
 namespace oncotome::dicom {
 namespace {
 
-constexpr double kCosineTolerance = 1e-4;
 constexpr double kSpacingTolerance_mm = 1e-3;
 constexpr double kSidewaysTolerance_pixels = 0.1;
 constexpr double kMostPlanes = 16384;
@@ -41,16 +40,11 @@ Plane plane_of(const MaskFrame& frame) {
   if (is_far(p.position)) throw Error(ErrorCode::dicom_bad_value, "ImagePositionPatient is more than 1 km away");
   p.row_step_mm = spacing[0];
   p.column_step_mm = spacing[1];
-  if (std::abs(norm(p.row) - 1) > 1e-2 || std::abs(norm(p.column) - 1) > 1e-2 || std::abs(dot(p.row, p.column)) > 1e-2)
+  if (!are_axes(p.row, p.column))
     throw Error(ErrorCode::dicom_bad_value, "ImageOrientationPatient is not two orthogonal unit vectors");
   if (!(p.row_step_mm > 0 && p.column_step_mm > 0))
     throw Error(ErrorCode::dicom_bad_value, "PixelSpacing is not above 0");
   return p;
-}
-
-bool differ(const Vec3& a, const Vec3& b) {
-  return std::abs(a[0] - b[0]) > kCosineTolerance || std::abs(a[1] - b[1]) > kCosineTolerance ||
-         std::abs(a[2] - b[2]) > kCosineTolerance;
 }
 
 std::optional<double> stated(const MaskFrame& frame, const DcmTagKey& tag) {
@@ -117,7 +111,7 @@ Geometry regular_grid(std::vector<MaskFrame>& frames, std::int64_t rows, std::in
   std::vector<std::pair<double, Vec3>> places;
   for (const MaskFrame& frame : frames) {
     const Plane p = plane_of(frame);
-    if (differ(p.row, first.row) || differ(p.column, first.column))
+    if (!same_direction(p.row, first.row) || !same_direction(p.column, first.column))
       throw Error(ErrorCode::dicom_mixed_orientation, "frames of different orientation in one segmentation");
     if (std::abs(p.row_step_mm - first.row_step_mm) > kSpacingTolerance_mm ||
         std::abs(p.column_step_mm - first.column_step_mm) > kSpacingTolerance_mm)

@@ -124,10 +124,7 @@ void read_place(FunctionalGroups& groups, Header& h) {
   if (!cosines) return;
   const auto& v = *cosines;
   const Vec3 row{v[0], v[1], v[2]}, column{v[3], v[4], v[5]};
-  constexpr double kTolerance = 1e-2;
-  if (std::abs(norm(row) - 1) > kTolerance || std::abs(norm(column) - 1) > kTolerance ||
-      std::abs(dot(row, column)) > kTolerance)
-    bad_value("ImageOrientationPatient is not two orthogonal unit vectors");
+  if (!are_axes(row, column)) bad_value("ImageOrientationPatient is not two orthogonal unit vectors");
   h.orientation = {row, column};
 }
 
