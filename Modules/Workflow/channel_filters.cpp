@@ -7,11 +7,12 @@
 
 namespace oncotome::workflow {
 RigidMove register_channel(const Volume<float>& reference, const Volume<float>& moving, bool coordinates_differ,
-                           const Job& job) {
+                           double tolerance_mm, const Job& job) {
   const auto filter = itk::RigidChannelRegistrationFilter<itk::Image<float, 3>>::New();
   filter->SetFixedImage(itk::OncotomeBridge::ViewOf(reference));
   filter->SetMovingImage(itk::OncotomeBridge::ViewOf(moving));
   filter->SetCoordinatesDiffer(coordinates_differ);
+  filter->SetAlignedWithin(tolerance_mm);
   filter->AddObserver(itk::ProgressEvent(), [&](const itk::EventObject&) {
     try {
       job.report("register", filter->GetProgress());

@@ -13,9 +13,10 @@ struct RigidMove {
   double information_before = 0, information_after = 0;
 };
 
-/// Registers `moving` to `reference` (itk::RigidChannelRegistrationFilter). Reports 0 to 1. Throws Error{cancelled}.
+/// Registers `moving` to `reference` (itk::RigidChannelRegistrationFilter); where they share coordinates and lie well
+/// within `tolerance_mm`, coarsely. Reports 0 to 1. Throws Error{cancelled}.
 RigidMove register_channel(const Volume<float>& reference, const Volume<float>& moving, bool coordinates_differ,
-                           const Job& job);
+                           double tolerance_mm, const Job& job);
 
 /// Divides a volume by its bias field (N4, doi 10.1109/TMI.2010.2046908), estimated on every fourth voxel above Otsu's
 /// threshold. Returns the field's coefficient of variation there. Throws Error{precondition_unmet, cancelled}.

@@ -60,7 +60,8 @@ class Conditioner {
       ChannelInput& channel = inputs_.channels[i];
       if (&channel == &reference()) continue;
       const Job job = part("register", 0.5 * static_cast<double>(i) / count, 0.5 * static_cast<double>(i + 1) / count);
-      const RigidMove move = register_channel(reference().volume, channel.volume, channel.other_frame, job);
+      const RigidMove move = register_channel(reference().volume, channel.volume, channel.other_frame,
+                                              *wanted_.register_tolerance_mm, job);
       judge(channel, move);
     }
   }

@@ -47,6 +47,11 @@ public:
   itkGetConstMacro(CoordinatesDiffer, bool);
   itkBooleanMacro(CoordinatesDiffer);
 
+  /** Images that share coordinates are taken as aligned once the coarse step moves nothing farther than half of this
+   * Displacement, mm; the finer steps are left out then. Zero, the default, leaves none out. */
+  itkSetMacro(AlignedWithin, double);
+  itkGetConstMacro(AlignedWithin, double);
+
   /** From a point on the fixed image to the same point of the patient on the moving image. */
   itkGetConstObjectMacro(Transform, TransformType);
 
@@ -90,7 +95,12 @@ private:
   void
   Refine(TransformType * transform, double spacing, float progress);
 
+  /** Displacement and RotationAngle of the transform. */
+  void
+  Measure();
+
   bool                            m_CoordinatesDiffer{ false };
+  double                          m_AlignedWithin{ 0 };
   typename TransformType::Pointer m_Transform;
   double                          m_Displacement{ 0 };
   double                          m_RotationAngle{ 0 };

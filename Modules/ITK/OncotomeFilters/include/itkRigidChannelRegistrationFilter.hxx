@@ -215,6 +215,25 @@ RigidChannelRegistrationFilter<TImage>::Refine(TransformType * transform, double
 
 template <typename TImage>
 void
+RigidChannelRegistrationFilter<TImage>::Measure()
+{
+  const auto matrix = m_Transform->GetMatrix();
+  m_RotationAngle =
+      180 / Math::pi * std::acos(std::clamp(0.5 * (matrix(0, 0) + matrix(1, 1) + matrix(2, 2) - 1), -1.0, 1.0));
+  m_Displacement = 0;
+  for (int corner = 0; corner < 8; ++corner)
+  {
+    PointType point = m_Transform->GetCenter();
+    for (int axis = 0; axis < 3; ++axis)
+    {
+      point[axis] += (corner >> axis & 1) ? 50 : -50;
+    }
+    m_Displacement = std::max(m_Displacement, (m_Transform->TransformPoint(point) - point).GetNorm());
+  }
+}
+
+template <typename TImage>
+void
 RigidChannelRegistrationFilter<TImage>::GenerateData()
 {
   const TImage *  fixed = this->GetFixedImage();
@@ -248,23 +267,14 @@ RigidChannelRegistrationFilter<TImage>::GenerateData()
   }
   // Each begins with long steps again, which frees it from where the one before ran dry.
   this->Refine(m_Transform, 4.0, 0.4F);
-  this->Refine(m_Transform, 2.0, 0.7F);
-  this->Refine(m_Transform, 1.5, 0.98F);
-  m_InformationAfter = this->InformationOf(m_Transform);
-
-  const auto matrix = m_Transform->GetMatrix();
-  m_RotationAngle =
-      180 / Math::pi * std::acos(std::clamp(0.5 * (matrix(0, 0) + matrix(1, 1) + matrix(2, 2) - 1), -1.0, 1.0));
-  m_Displacement = 0;
-  for (int corner = 0; corner < 8; ++corner)
+  this->Measure();
+  if (m_CoordinatesDiffer || m_Displacement > 0.5 * m_AlignedWithin)
   {
-    PointType point = center;
-    for (int axis = 0; axis < 3; ++axis)
-    {
-      point[axis] += (corner >> axis & 1) ? 50 : -50;
-    }
-    m_Displacement = std::max(m_Displacement, (m_Transform->TransformPoint(point) - point).GetNorm());
+    this->Refine(m_Transform, 2.0, 0.7F);
+    this->Refine(m_Transform, 1.5, 0.98F);
+    this->Measure();
   }
+  m_InformationAfter = this->InformationOf(m_Transform);
 
   auto inverse = TransformType::New();
   m_Transform->GetInverse(inverse);
@@ -280,6 +290,7 @@ RigidChannelRegistrationFilter<TImage>::PrintSelf(std::ostream & os, Indent inde
 {
   Superclass::PrintSelf(os, indent);
   os << indent << "CoordinatesDiffer: " << m_CoordinatesDiffer << std::endl;
+  os << indent << "AlignedWithin: " << m_AlignedWithin << std::endl;
   os << indent << "Displacement: " << m_Displacement << std::endl;
   os << indent << "RotationAngle: " << m_RotationAngle << std::endl;
   os << indent << "InformationBefore: " << m_InformationBefore << std::endl;

@@ -116,6 +116,22 @@ TEST_F(RigidChannelRegistrationFilter, Coordinates_that_have_nothing_in_common_a
   EXPECT_EQ(first, m_Filter->GetTransform()->GetParameters());
 }
 
+TEST_F(RigidChannelRegistrationFilter, Aligned_scans_are_seen_as_such_by_the_coarse_step_and_moved_ones_are_not)
+{
+  const auto aligned = Scan({ 2.5, 2, 2.5 }, *itk::Euler3DTransform<double>::New(), true);
+  int        iterations = 0;
+  m_Filter->AddObserver(itk::ProgressEvent(), [&](const itk::EventObject &) { ++iterations; });
+  m_Filter->SetAlignedWithin(2);
+  m_Filter->Update();
+  EXPECT_GT(m_Filter->GetDisplacement(), 10);
+  const int all = iterations;
+  iterations = 0;
+  m_Filter->SetMovingImage(itk::OncotomeBridge::ViewOf(aligned));
+  m_Filter->Update();
+  EXPECT_LT(m_Filter->GetDisplacement(), 1);
+  EXPECT_LT(iterations, all);
+}
+
 TEST_F(RigidChannelRegistrationFilter, An_abort_ends_it)
 {
   m_Filter->AddObserver(itk::ProgressEvent(), [this](const itk::EventObject &) { m_Filter->AbortGenerateDataOn(); });
