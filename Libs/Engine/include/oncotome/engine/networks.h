@@ -24,6 +24,30 @@ Dhw unet_divisor(const UNetConfig& config);
 /// Gives 2-D weights their depth axis; throws Error{weights_invalid} when names or shapes do not fit the configuration.
 void fit_unet_weights(const UNetConfig& config, Weights& weights);
 
+/// nnU-Net's PlainConvUNet and ResidualEncoderUNet (dynamic-network-architectures): strided convolutions down,
+/// transposed ones up, skips concatenated after the upsampled channels.
+struct ConvUNetConfig {
+  int dimensions = 3;  ///< 2 or 3; 2-D kernels and strides are {1,H,W}.
+  std::int64_t in_channels = 1;
+  std::int64_t out_channels = 2;
+  bool residual_encoder = false;
+  std::vector<std::int64_t> features;  ///< Per stage, full resolution first.
+  std::vector<Dhw> kernel_sizes, strides;
+  std::vector<int> encoder_convs;  ///< Convolutions (residual: blocks) per stage.
+  std::vector<int> decoder_convs;  ///< Per stage but the deepest, the deepest decoder stage first.
+  std::int64_t stem_channels = 0;  ///< Of a residual encoder.
+  bool conv_bias = true;
+  bool batch_norm = false;  ///< With stored statistics, instead of instance normalization.
+  double epsilon = 1e-5;
+  double leaky_slope = 0.01;
+  bool activation_first = false;  ///< Before the normalization.
+};
+
+/// [N,C,D,H,W] to logits [N,K,D,H,W]; node weights have the names of nnU-Net's state dict. Throws Error{model_invalid}.
+Graph build_conv_unet(const ConvUNetConfig& config);
+/// Gives 2-D weights their depth axis and batch normalization its affine form; throws Error{weights_invalid}.
+void fit_conv_unet_weights(const ConvUNetConfig& config, Weights& weights);
+
 /// MeshNet (arXiv:1612.00940): dilated 3x3x3 convolutions that keep the grid, each with an activation, and a 1x1x1
 /// head.
 struct MeshNetConfig {
