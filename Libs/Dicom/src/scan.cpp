@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cctype>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <new>
 #include <set>
@@ -15,6 +14,7 @@
 #include "file_start.h"
 #include "guarded_load.h"
 #include "header.h"
+#include "oncotome/core/parallel.h"
 #include "oncotome/core/process.h"
 #include "picture.h"
 #include "quiet_dcmtk.h"
@@ -122,36 +122,21 @@ Outcome outcome_of(const std::string& path, bool given_by_name) {
 std::vector<Outcome> read_files(const Files& files, const Job& job) {
   const std::vector<std::pair<std::string, bool>> list(files.begin(), files.end());
   std::vector<Outcome> outcomes(list.size());
-  std::atomic<std::size_t> next{0};
-  const auto read_next = [&] {
-    const std::size_t i = next++;
-    if (i < list.size()) outcomes[i] = outcome_of(list[i].first, list[i].second);
-    return i + 1 < list.size();
+  const auto caller = std::this_thread::get_id();
+  std::atomic<std::size_t> done{0};
+  std::size_t percent = 0;
+  job.report("scan", 0);
+  const auto read = [&](std::int64_t index) {
+    const auto i = static_cast<std::size_t>(index);
+    job.check();
+    outcomes[i] = outcome_of(list[i].first, list[i].second);
+    const std::size_t now = ++done * 100 / list.size();
+    if (std::this_thread::get_id() != caller || now == percent) return;
+    job.report("scan", 0.01 * static_cast<double>(now));
+    percent = now;
   };
-  struct Helpers {
-    ~Helpers() {
-      next = std::numeric_limits<std::size_t>::max() / 2;
-      for (std::thread& thread : threads) thread.join();
-    }
-    std::atomic<std::size_t>& next;
-    std::vector<std::thread> threads{};
-  };
-  {
-    Helpers helpers{next};
-    const std::size_t count = std::min<std::size_t>(static_cast<std::size_t>(available_cores()), list.size() / 16);
-    while (helpers.threads.size() + 1 < count)
-      helpers.threads.emplace_back([&] {
-        while (read_next()) continue;
-      });
-    std::size_t percent = 0;
-    job.report("scan", 0);
-    do {
-      job.check();
-      const std::size_t now = std::min(next.load(), list.size()) * 100 / std::max<std::size_t>(list.size(), 1);
-      if (now != percent) job.report("scan", 0.01 * static_cast<double>(now));
-      percent = now;
-    } while (read_next());
-  }
+  const auto count = static_cast<std::int64_t>(list.size());
+  parallel_for(0, count, read, static_cast<int>(std::min<std::int64_t>(available_cores(), count / 16)));
   return outcomes;
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "oncotome/core/error.h"
-#include "oncotome/core/process.h"
+#include "oncotome/core/parallel.h"
 
 namespace oncotome::engine {
 namespace {
@@ -36,7 +36,8 @@ std::shared_ptr<const Backend> load_backend(Device device, int threads) {
   const auto create = reinterpret_cast<CreateBackend>(dlsym(library, kCreateBackend));
   if (create == nullptr)
     throw Error(ErrorCode::device_unavailable, "liboncotome_torch.so is not of this version; install both together");
-  return std::shared_ptr<const Backend>(create(device, threads > 0 ? threads : available_cores()));
+  set_compute_threads(threads);
+  return std::shared_ptr<const Backend>(create(device, compute_threads()));
 }
 
 }  // namespace oncotome::engine

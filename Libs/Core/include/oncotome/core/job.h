@@ -9,8 +9,8 @@
 
 namespace oncotome {
 
-/// What a long task is told and tells: progress out, cancel in. Belongs to one study; cancel() may come from any thread
-/// or from a signal handler, the rest from the thread that runs the task.
+/// What a long task is told and tells: progress out, cancel in. Belongs to one study; cancel() may come from a signal
+/// handler too, report() only from the thread that runs the task.
 class Job {
  public:
   /// Receives the stage's name and its fraction done, 0 to 1.
