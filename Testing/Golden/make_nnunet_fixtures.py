@@ -39,7 +39,9 @@ def arguments():
 
 if __name__ == "__main__":
     enter(arguments().venv)
-os.environ.update({"nnUNet_raw": "/nonexistent", "nnUNet_preprocessed": "/nonexistent", "nnUNet_results": "/nonexistent", "nnUNet_def_n_proc": "1"})
+for place in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+    os.environ.setdefault(place, "/nonexistent")
+os.environ["nnUNet_def_n_proc"] = "1"
 warnings.simplefilter("ignore")
 
 import numpy as np  # noqa: E402
@@ -105,7 +107,7 @@ KINDS = {
     "Dataset903_Plane": {
         "data": dataset(["MR"], THREE, legacy=True), "mirror": (0, 1), "by": "modality", "type": np.uint8,
         "configurations": {"2d": configuration([1.2, 1.0], [16, 20], [Z], **OLD_2D)}, "texture": (texture, 120, 35),
-        "images": {"case": ((6, 24, 29), (4.0, 0.9, 1.1)), "thin": ((3, 17, 33), (1.5, 1.2, 0.8))}},
+        "images": {"case": ((12, 24, 29), (4.0, 0.9, 1.1)), "thin": ((3, 17, 33), (1.5, 1.2, 0.8))}},
     "Dataset904_Regions": {
         "data": dataset(["CT"], {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3}, [1, 2, 3]),
         "mirror": (0, 2), "reader": "SimpleITKIOWithReorient", "probabilities": True, "direction": [0, 1, 0, -1, 0, 0, 0, 0, -1],
@@ -126,7 +128,7 @@ KINDS = {
     "Dataset907_Batchnorm": {
         "data": dataset(["a", "b"], THREE), "trainer": "nnUNetTrainerBN", "mirror": None,
         "configurations": {"3d_fullres": configuration([1.0, 1.1, 0.9], [8, 12, 16], [NONE, TO_1], resample=resampling(force=False), net=SMALL)},
-        "images": {"case": ((14, 18, 23), (1.0, 1.1, 0.9))}, "texture": (texture, 3, 2)},
+        "images": {"case": ((18, 24, 25), (1.0, 1.1, 0.9))}, "texture": (texture, 3, 2)},
 }
 
 
@@ -239,16 +241,19 @@ def make(name, kind):
     return record
 
 
+def write_cases(name, made):
+    listed = FOLDER / "cases.json"
+    records = json.loads(listed.read_text()) if listed.exists() else []
+    records = [r for r in records if not r["model"].startswith(name + "/")] + made
+    listed.write_text(json.dumps(sorted(records, key=lambda r: r["labels"]), indent=1) + "\n")
+
+
 def main():
     torch.set_num_threads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    listed = FOLDER / "cases.json"
-    records = json.loads(listed.read_text()) if listed.exists() else []
     for name in arguments().kinds or KINDS:
         with contextlib.redirect_stdout(io.StringIO()):
-            made = make(name, KINDS[name])
-        records = [r for r in records if not r["model"].startswith(name + "/")] + made
-    listed.write_text(json.dumps(sorted(records, key=lambda r: r["labels"]), indent=1) + "\n")
+            write_cases(name, make(name, KINDS[name]))
     print(f"{sum(p.stat().st_size for p in FOLDER.rglob('*') if p.is_file()) / 1e6:.2f} MB")
 
 
