@@ -18,6 +18,9 @@ void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_c
       if (!fits)
         throw Error(ErrorCode::weights_invalid, "'" + name + "' does not have the shape that the network needs");
     };
+    const auto expect_channels = [&](const std::string& name) {
+      if (!name.empty()) expect(name, get(name).shape == std::vector<std::int64_t>{c});
+    };
     switch (node.op) {
       case Op::conv:
       case Op::conv_transpose: {
@@ -25,12 +28,16 @@ void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_c
         const std::size_t in = node.op == Op::conv ? 1 : 0;
         expect(node.weight, w.shape.size() == 5 && w.shape[in] == c && !w.values.empty());
         c = w.shape[1 - in];
+        const Dhw kernel{w.shape[2], w.shape[3], w.shape[4]};
+        expect(node.weight,
+               (node.channels == 0 || c == node.channels) && (node.kernel == Dhw{0, 0, 0} || kernel == node.kernel));
         break;
       }
       case Op::instance_norm:
       case Op::batch_norm:
+      case Op::affine:
       case Op::prelu:
-        if (!node.weight.empty()) expect(node.weight, get(node.weight).shape == std::vector<std::int64_t>{c});
+        expect_channels(node.weight);
         break;
       case Op::concat:
         c = 0;
@@ -42,7 +49,7 @@ void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_c
       default:
         break;
     }
-    if (!node.bias.empty()) expect(node.bias, get(node.bias).shape == std::vector<std::int64_t>{c});
+    expect_channels(node.bias);
     channels.push_back(c);
   }
 }

@@ -143,14 +143,14 @@ class TorchExecutable : public engine::Executable {
   }
 
   // Without weights a channel at a time: LibTorch's needs as much memory again.
-  static at::Tensor standardized(const at::Tensor& x, const Job& job) {
+  static at::Tensor standardized(const at::Tensor& x, double epsilon, const Job& job) {
     at::Tensor y = x.storage().use_count() == 1 ? x : x.clone();
     for (std::int64_t n = 0; n < y.size(axes::N); ++n)
       for (std::int64_t c = 0; c < y.size(axes::C); ++c) {
         job.check();
         at::Tensor part = y[n][c];
         const auto [variance, mean] = at::var_mean(part, /*unbiased=*/false);
-        part.sub_(mean).mul_((variance + 1e-5).rsqrt());
+        part.sub_(mean).mul_((variance + epsilon).rsqrt());
       }
     return y;
   }
@@ -179,10 +179,12 @@ class TorchExecutable : public engine::Executable {
         return y.contiguous();
       }
       case Op::instance_norm:
-        if (node.weight.empty()) return standardized(x, job);
-        return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, 1e-5, false);
+        if (node.weight.empty()) return standardized(x, node.epsilon, job);
+        return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, node.epsilon, false);
       case Op::batch_norm:
-        return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, 1e-5, false);
+        return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, node.epsilon, false);
+      case Op::affine:
+        return at::addcmul(bias.view({1, -1, 1, 1, 1}), x, weight.view({1, -1, 1, 1, 1}));
       case Op::prelu:
         return at::prelu(x, weight);
       case Op::leaky_relu:
@@ -191,6 +193,8 @@ class TorchExecutable : public engine::Executable {
       case Op::elu:
       case Op::gelu:
         return activated(node.op, x);
+      case Op::avg_pool:
+        return at::avg_pool3d(x, list(node.stride), list(node.stride));
       case Op::add:
         return x + in[1];
       case Op::concat:

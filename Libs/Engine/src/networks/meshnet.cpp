@@ -39,11 +39,16 @@ Graph build_meshnet(const MeshNetConfig& config) {
     const std::int64_t d = config.dilations[i];
     Node conv{Op::conv, {x}, name + ".weight", config.instance_norm ? "" : name + ".bias"};
     conv.dilation = conv.pad_before = conv.pad_after = {d, d, d};
+    conv.kernel = {3, 3, 3};
+    conv.channels = config.channels;
     x = graph.add(conv);
     if (config.instance_norm) x = graph.add({Op::instance_norm, {x}});
     x = graph.add({config.activation, {x}});
   }
-  graph.add({Op::conv, {x}, "head.weight", "head.bias"});
+  Node head{Op::conv, {x}, "head.weight", "head.bias"};
+  head.kernel = {1, 1, 1};
+  head.channels = config.out_channels;
+  graph.add(head);
   return graph;
 }
 

@@ -49,6 +49,7 @@ class Builder {
 
   static Node planar(const std::string& weight, int x, std::int64_t dilation) {
     Node conv{Op::conv, {x}, weight};
+    conv.kernel = {1, 3, 3};
     conv.dilation = {1, dilation, dilation};
     conv.pad_before = conv.pad_after = {0, dilation, dilation};
     return conv;
@@ -70,7 +71,9 @@ class Builder {
 
   int fuse(const std::string& stem, int x) {
     const std::string name = stem + "_bn_prelu";
-    x = graph_.add({Op::conv, {x}, name + ".conv_.w"});
+    Node conv{Op::conv, {x}, name + ".conv_.w"};
+    conv.kernel = {3, 1, 1};
+    x = graph_.add(conv);
     return norm_prelu(name + ".bn_", name + ".prelu_acti_", x);
   }
 
@@ -79,6 +82,7 @@ class Builder {
     Node conv{Op::conv, {x}, name + ".conv_.w"};
     conv.stride = {1, 2, 2};
     conv.pad_after = {0, 1, 1};
+    conv.kernel = {1, 3, 3};
     x = graph_.add(conv);
     return norm_prelu(name + ".bn_", name + ".prelu_acti_", x);
   }
@@ -88,6 +92,7 @@ class Builder {
     Node conv{Op::conv_transpose, {x}, name + ".deconv_.w"};
     conv.stride = {1, 2, 2};
     conv.pad_after = {0, 1, 1};
+    conv.kernel = {1, 3, 3};
     x = graph_.add(conv);
     return norm_prelu(name + ".bn_", name + ".prelu_acti_", x);
   }

@@ -14,29 +14,35 @@ class Builder {
     std::vector<int> skips;
     int x = graph_.add({});
     for (std::size_t i = 0; i < stages; ++i) {
-      x = stage("encoder." + std::to_string(i), x, i > 0);
+      x = stage("encoder." + std::to_string(i), x, config_.features[i], i > 0);
       skips.push_back(x);
     }
     for (std::size_t d = 0; d + 1 < stages; ++d) {
       const std::string name = "decoder." + std::to_string(d);
       Node up{Op::conv_transpose, {x}, name + ".up.weight", name + ".up.bias"};
-      up.stride = two();
+      up.stride = up.kernel = two();
+      up.channels = config_.features[stages - 2 - d];
       x = graph_.add(up);
       x = graph_.add({Op::concat, {x, skips[stages - 2 - d]}});
-      x = stage(name, x, false);
+      x = stage(name, x, up.channels, false);
     }
-    graph_.add({Op::conv, {x}, "head.weight", "head.bias"});
+    Node head{Op::conv, {x}, "head.weight", "head.bias"};
+    head.channels = config_.out_channels;
+    head.kernel = {1, 1, 1};
+    graph_.add(head);
     return std::move(graph_);
   }
 
  private:
   Dhw two() const { return {flat_ ? 1 : 2, 2, 2}; }
 
-  int stage(const std::string& name, int x, bool halve) {
+  int stage(const std::string& name, int x, std::int64_t channels, bool halve) {
     for (int j = 0; j < config_.convs_per_stage; ++j) {
       const std::string block = name + "." + std::to_string(j);
       Node conv{Op::conv, {x}, block + ".conv.weight", block + ".conv.bias"};
       conv.pad_before = conv.pad_after = {flat_ ? 0 : 1, 1, 1};
+      conv.kernel = {flat_ ? 1 : 3, 3, 3};
+      conv.channels = channels;
       if (halve && j == 0) conv.stride = two();
       x = graph_.add(conv);
       x = graph_.add({Op::instance_norm, {x}, block + ".norm.weight", block + ".norm.bias"});

@@ -14,10 +14,9 @@ Plans read_plans(const nlohmann::ordered_json& plans, const nlohmann::ordered_js
 /// One configuration, with everything it inherits; plans from before v2.3 too. Throws the same.
 Configuration read_configuration(const nlohmann::ordered_json& plans, const Plans& common, const std::string& name);
 
-/// What a trainer's class name changes, said of checkpoints that do not store it; unknown names change nothing and come
-/// back as a doubt.
+/// What a trainer's class name changes of the network; unknown names change nothing and come back as a doubt. It says
+/// nothing of mirroring: where a checkpoint stores no axes, nnU-Net does not mirror.
 struct TrainerTraits {
-  std::optional<std::vector<int>> mirror_axes;  ///< Empty vector: none.
   bool batch_norm = false;
   std::string doubt;
 };

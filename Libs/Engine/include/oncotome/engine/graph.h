@@ -17,14 +17,16 @@ enum class Op {
   input,           ///< The network's input, [N,C,D,H,W].
   conv,            ///< Cross-correlation; weight [Cout,Cin,kD,kH,kW]; zeros pad_before/pad_after.
   conv_transpose,  ///< Weight [Cin,Cout,kD,kH,kW]; the full result is cropped by pad_before/pad_after.
-  instance_norm,   ///< (x - mean) / sqrt(biased variance + 1e-5) * weight + bias, over D,H,W of each channel; without
-                   ///< a weight only the quotient.
+  instance_norm,   ///< (x - mean) / sqrt(biased variance + epsilon) * weight + bias, over D,H,W of each channel;
+                   ///< without a weight only the quotient.
   batch_norm,      ///< The same with the statistics of the whole batch, over N,D,H,W of each channel.
+  affine,          ///< x * weight + bias of each channel.
   prelu,           ///< weight[C] below zero.
   leaky_relu,      ///< `slope` below zero.
   relu,            ///< 0 below zero.
   elu,             ///< exp(x) - 1 below zero.
   gelu,            ///< x * Phi(x), exact (arXiv:1606.08415).
+  avg_pool,        ///< Mean of each block of `stride` voxels.
   add,             ///< Of two equal shapes.
   concat,          ///< Along C.
   crop_depth,      ///< Drops pad_before[0] and pad_after[0] slices.
@@ -43,6 +45,9 @@ struct Node {
   Dhw pad_before{0, 0, 0};
   Dhw pad_after{0, 0, 0};
   double slope = 0.0;
+  double epsilon = 1e-5;
+  std::int64_t channels = 0;  ///< Of a convolution's output; 0: as many as the weight has.
+  Dhw kernel{0, 0, 0};        ///< Of a convolution; zeros: what the weight has.
 };
 
 /// A network as a list in order of evaluation; the last node is its output. 2-D networks are 3-D ones with kD = D = 1.
@@ -55,7 +60,7 @@ struct Graph {
   }
 };
 
-/// Follows the channels through the graph and compares them with each weight's shape.
+/// Follows the channels through the graph and compares them, and what kernels are given, with each weight's shape.
 /// Throws Error{weights_invalid} that names the weight that is absent or does not fit.
 void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_channels);
 
