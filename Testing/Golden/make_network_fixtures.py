@@ -44,7 +44,7 @@ def output_channels(name, shape):
         return shape[3]
     if name.endswith(".w"):
         return shape[-1]
-    return shape[1] if name.endswith(".up.weight") else shape[0]
+    return shape[1] if name.endswith(".up.weight") or ".transpconvs." in name else shape[0]
 
 
 def make_weights(shapes):
@@ -54,9 +54,9 @@ def make_weights(shapes):
         size = int(np.prod(shape))
         u = sequence(size, n)
         n += size
-        if name.endswith((".gamma", ".norm.weight")):
+        if name.endswith((".gamma", ".norm.weight", ".running_var")):
             value = 1 + u
-        elif name.endswith((".beta", ".bias")):
+        elif name.endswith((".beta", ".bias", ".running_mean")):
             value = u
         elif name.endswith(".alpha"):
             value = 0.25 + 0.5 * u
