@@ -13,6 +13,13 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kMostEntries = 1024;
 
+// Copies and dumps recurse.
+void limit_depth(const ordered_json& json, const JsonEntry& file, int depth = 32) {
+  if (depth == 0) file.refuse("nests its values too deeply");
+  if (json.is_structured())
+    for (const auto& child : json) limit_depth(child, file, depth - 1);
+}
+
 Reader read_reader(const JsonEntry& entry) {
   const std::string name = entry.last_name();
   if (name == "SimpleITKIO") return Reader::simple_itk;
@@ -123,6 +130,8 @@ std::vector<std::uint8_t> Labels::classes() const {
 
 Plans read_plans(const ordered_json& plans_json, const ordered_json& dataset_json) {
   const JsonEntry plans(plans_json, "plans.json:"), dataset(dataset_json, "dataset.json:");
+  limit_depth(plans_json, plans);
+  limit_depth(dataset_json, dataset);
   Plans result;
   if (const auto name = plans.find("dataset_name")) result.dataset_name = name->text();
   if (const auto name = plans.find("plans_name")) result.plans_name = name->text();
