@@ -168,7 +168,8 @@ def zipped():
 
 
 shutil.rmtree(OUT, ignore_errors=True)
-put("safetensors", "unet2d.safetensors", (ROOT / "Testing/Golden/fixtures/unet2d.safetensors").read_bytes())
+for path in [*(ROOT / "Testing/Golden/fixtures/weights").glob("*.pt"), ROOT / "Testing/Golden/fixtures/unet2d.safetensors"]:
+    put("weights", path.name, path.read_bytes())
 for path in sorted(ROOT.glob("Data/Models/*/model.json")) + [ROOT / "Libs/Engine/src/msnet_package.json"]:
     put("model_package", f"{path.parent.name}.json", path.read_bytes())
 for path in (SAMPLES / "8x8/segmentation.dcm", SAMPLES / "8x8/probabilities.dcm", SAMPLES / "8x8/labelmap.dcm",

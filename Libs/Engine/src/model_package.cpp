@@ -220,14 +220,11 @@ Weights read_package_weights(const ModelPackage& package) {
   const std::string path = (std::filesystem::path(package.folder) / package.weights_file).string();
   if (std::error_code ec; !std::filesystem::is_regular_file(path, ec))
     throw Error(ErrorCode::weights_invalid, "the weights file that model.json names is not in the package");
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  if (!file || bytes.empty()) throw Error(ErrorCode::input_unreadable, "cannot read the weights file");
-  if (sha256_hex(bytes) != package.weights_sha256)
+  if (sha256_hex_of_file(path) != package.weights_sha256)
     throw Error(
         ErrorCode::weights_checksum,
         "'" + package.weights_file + "' does not have the SHA-256 that model.json states; get the package again");
-  return parse_safetensors(bytes.data(), bytes.size());
+  return read_safetensors(path);
 }
 
 }  // namespace oncotome::engine

@@ -1,77 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/safetensors.h"
 
-#include <cmath>
-#include <cstring>
+#include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/error.h"
+#include "weights/stored_weights.h"
 
 namespace oncotome::engine {
-namespace {
 
 using nlohmann::json;
 
-[[noreturn]] void refuse(const std::string& why) {
-  throw Error(ErrorCode::weights_invalid, "the weights file is damaged or no safetensors file: " + why);
-}
+namespace weights {
+namespace {
 
-std::int64_t checked_count(const std::vector<std::int64_t>& shape, std::size_t limit) {
-  std::int64_t count = 1;
-  for (std::int64_t extent : shape) {
-    if (extent < 0) refuse("a negative extent");
-    if (extent > 0 && count > static_cast<std::int64_t>(limit) / extent) refuse("a tensor larger than the file");
+struct Part {
+  WeightFile::Entry entry;
+  View view;
+};
+
+Part part_of(const std::string& name, const json& entry, std::uint64_t start, std::uint64_t size) {
+  Part part;
+  const auto type = entry.at("dtype").get<std::string>();
+  part.view.type = find_element_type(type);
+  if (part.view.type == nullptr || type != part.view.type->safetensors)
+    refuse("tensor '" + name + "' has an unknown dtype");
+  part.entry = {name, part.view.type->name, entry.at("shape").get<std::vector<std::int64_t>>(), {}};
+  const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
+  if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > size || part.entry.shape.size() > 64)
+    refuse("tensor '" + name + "' does not lie in the file");
+  part.view.position = start + offsets[0];
+  part.view.stored = offsets[1] - offsets[0];
+  std::int64_t count = 1, reach = 1;
+  part.view.strides.resize(part.entry.shape.size());
+  for (std::size_t axis = part.entry.shape.size(); axis-- > 0;) {
+    const std::int64_t extent = part.entry.shape[axis];
+    if (extent < 0 || extent > kMostElements / reach) refuse("tensor '" + name + "' has a shape out of range");
+    part.view.strides[axis] = count;
     count *= extent;
+    reach *= std::max<std::int64_t>(extent, 1);
   }
-  return count;
+  if (static_cast<std::uint64_t>(count) * part.view.type->size != part.view.stored)
+    refuse("tensor '" + name + "' does not lie where its shape says");
+  return part;
 }
 
 }  // namespace
 
-Weights parse_safetensors(const char* bytes, std::size_t size) {
-  if (size < 8) refuse("it ends before its header");
-  std::uint64_t header_size = 0;
-  for (int i = 7; i >= 0; --i) header_size = header_size << 8 | static_cast<unsigned char>(bytes[i]);
-  if (header_size > size - 8) refuse("its header is longer than the file");
-  const char* const data = bytes + 8 + header_size;
-  const std::size_t data_size = size - 8 - header_size;
-  const json header = json::parse(bytes + 8, bytes + 8 + header_size, nullptr, false);
+StoredWeights::Description describe_safetensors(const StoredBytes& file) {
+  constexpr std::uint64_t kLargestHeader = std::uint64_t{32} << 20;
+  const std::uint64_t header_size = little_endian(file.text(0, 8).data(), 8);
+  if (header_size > kLargestHeader || header_size > file.size() - 8)
+    refuse("its header is longer than the file, or 32 MiB");
+  const auto is_shallow = [](int depth, json::parse_event_t, const json&) {
+    if (depth > 4) refuse("its header is nested too deep");
+    return true;
+  };
+  const json header = json::parse(file.text(8, header_size), is_shallow, false);
   if (!header.is_object()) refuse("its header is no JSON object");
-  Weights weights;
+  const std::uint64_t start = 8 + header_size;
+  StoredWeights::Description description;
+  description.kind = "safetensors";
+  description.contents = nlohmann::ordered_json::object();
+  std::vector<Part> parts;
   try {
     for (const auto& [name, entry] : header.items()) {
-      if (name == "__metadata__") continue;
-      if (entry.at("dtype").get<std::string>() != "F32") refuse("tensor '" + name + "' is not float32");
-      Tensor tensor;
-      tensor.shape = entry.at("shape").get<std::vector<std::int64_t>>();
-      if (tensor.shape.size() > 8) refuse("tensor '" + name + "' has more than eight axes");
-      const auto count = static_cast<std::size_t>(checked_count(tensor.shape, data_size / sizeof(float)));
-      const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
-      if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_size ||
-          offsets[1] - offsets[0] != count * sizeof(float))
-        refuse("tensor '" + name + "' does not lie where its shape says");
-      tensor.values.resize(count);
-      std::memcpy(tensor.values.data(), data + offsets[0], count * sizeof(float));
-      for (float value : tensor.values)
-        if (!std::isfinite(value)) refuse("tensor '" + name + "' holds a value that is not finite");
-      weights.emplace(name, std::move(tensor));
+      if (name == "__metadata__")
+        description.contents = entry;
+      else
+        parts.push_back(part_of(name, entry, start, file.size() - start));
     }
   } catch (const json::exception&) {
     refuse("its header lacks dtype, shape or data_offsets");
   }
-  return weights;
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part& a, const Part& b) { return a.view.position < b.view.position; });
+  std::uint64_t end = start;
+  for (Part& part : parts) {
+    if (part.view.position < end) refuse("tensor '" + part.entry.name + "' lies over another one");
+    end = part.view.position + part.view.stored;
+    description.entries.push_back(std::move(part.entry));
+    description.views.push_back(std::move(part.view));
+  }
+  return description;
 }
 
-Weights read_safetensors(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw Error(ErrorCode::input_unreadable, "cannot open the weights file");
-  std::vector<char> bytes(static_cast<std::size_t>(file.tellg()));
-  file.seekg(0);
-  if (!file.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
-    throw Error(ErrorCode::input_unreadable, "cannot read the weights file");
-  return parse_safetensors(bytes.data(), bytes.size());
-}
+}  // namespace weights
+
+Weights read_safetensors(const std::string& path) { return WeightFile::open(path)->read_all(""); }
 
 void write_safetensors(const std::string& path, const Weights& weights,
                        const std::map<std::string, std::string>& metadata) {

@@ -7,12 +7,8 @@
 
 namespace oncotome::engine {
 
-/// Reads every float32 tensor of a safetensors file (huggingface.co/docs/safetensors). Offsets, sizes and the header's
-/// length are checked before anything is allocated. Throws Error{weights_invalid, input_unreadable}.
+/// WeightFile::open(path)->read_all(""), of which it throws the errors.
 Weights read_safetensors(const std::string& path);
-
-/// The same, from bytes already in memory.
-Weights parse_safetensors(const char* bytes, std::size_t size);
 
 /// Writes tensors in name order, with string metadata. Throws Error{output_unwritable}.
 void write_safetensors(const std::string& path, const Weights& weights,
