@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "oncotome/engine/nnunet.h"
+
+namespace oncotome::engine::nnunet {
+
+/// A step of nnU-Net's post-processing: of what carries any of `labels` only the largest component, or those that tie
+/// for it, stays; the rest becomes background.
+struct KeepLargest {
+  std::vector<int> labels;
+  std::uint8_t background = 0;
+};
+
+/// The steps of postprocessing.json. Throws Error{model_invalid, model_unsupported}.
+std::vector<KeepLargest> read_postprocessing(const nlohmann::ordered_json& file);
+
+/// Applies the steps in order to labels of `size`; voxels touch by a corner too.
+void postprocess(const std::vector<KeepLargest>& steps, const Dhw& size, std::vector<std::uint8_t>& labels);
+
+}  // namespace oncotome::engine::nnunet
