@@ -251,19 +251,25 @@ class Channel {
       parallel_for(0, along_.from, [&](std::int64_t s) {
         Scratch scratch;
         across(s, first, first + rows, scratch);
-        std::copy(scratch.slice.begin(), scratch.slice.end(), slices.begin() + s * rows * q.to);
+        // What one row needs of all slices lies together: the pass along it is bound by memory.
+        for (std::int64_t row = 0; row < rows; ++row)
+          std::copy_n(scratch.slice.begin() + row * q.to, q.to, slices.begin() + (row * along_.from + s) * q.to);
       });
       parallel_for(0, rows, [&](std::int64_t row) {
         std::vector<Lanes> lines;
+        std::vector<float> made(static_cast<std::size_t>(along_.to * q.to));
         for_each_block(q.to, [&](std::int64_t x, std::size_t lanes) {
-          float* out = out_ + (first + row) * out_steps_[1] + x * out_steps_[2];
-          run(along_, slices.data() + row * q.to + x, rows * q.to, 1, lanes, 0, along_.to, lines,
+          run(along_, slices.data() + row * along_.from * q.to + x, q.to, 1, lanes, 0, along_.to, lines,
               [&](std::int64_t k, const Lanes& values) {
                 for (std::size_t l = 0; l < lanes; ++l)
-                  out[k * out_steps_[0] + static_cast<std::int64_t>(l) * out_steps_[2]] =
+                  made[static_cast<std::size_t>(k * q.to + x) + l] =
                       static_cast<float>(std::clamp(values[l], range_.least, range_.most));
               });
         });
+        for (std::int64_t k = 0; k < along_.to; ++k) {
+          float* out = out_ + k * out_steps_[0] + (first + row) * out_steps_[1];
+          for (std::int64_t x = 0; x < q.to; ++x) out[x * out_steps_[2]] = made[static_cast<std::size_t>(k * q.to + x)];
+        }
       });
     }
   }

@@ -72,39 +72,37 @@ std::vector<std::int16_t> resize_labels(const Resampling& resampling, const Resi
     const std::size_t at = static_cast<std::size_t>(k) * axis.count;
     return axis.index[axis.count == 2 && axis.weight[at + 1] >= 0.5 ? at + 1 : at];
   };
-  const auto at = [&](std::int64_t z, std::int64_t y, std::int64_t x) {
-    return in[static_cast<std::size_t>((z * h.from + y) * w.from + x)];
-  };
   parallel_for(0, d.to, [&](std::int64_t z) {
     std::vector<Score> scores;
-    std::int16_t* row = out.data() + z * h.to * w.to;
-    for (std::int64_t y = 0; y < h.to; ++y, row += w.to)
-      for (std::int64_t x = 0; x < w.to; ++x) {
-        const std::int16_t here = at(nearest(d, z), nearest(h, y), nearest(w, x));
-        scores.clear();
-        bool mixed = false;
-        const auto visit = [&](auto&& f) {
-          for (std::size_t i = 0; i < d.count; ++i)
-            for (std::size_t j = 0; j < h.count; ++j)
-              for (std::size_t k = 0; k < w.count; ++k)
-                f(static_cast<std::size_t>(z) * d.count + i, static_cast<std::size_t>(y) * h.count + j,
-                  static_cast<std::size_t>(x) * w.count + k);
-        };
-        visit([&](std::size_t i, std::size_t j, std::size_t k) {
-          mixed = mixed || at(d.index[i], h.index[j], w.index[k]) != here;
-        });
-        if (!mixed) {
-          row[x] = here;
-          continue;
-        }
-        // In scipy's order, for ties are equal to the last bit.
-        visit([&](std::size_t i, std::size_t j, std::size_t k) {
-          add(scores, at(d.index[i], h.index[j], w.index[k]), d.weight[i] * h.weight[j] * w.weight[k]);
-        });
-        row[x] = !is_torch                            ? of_greatest(scores, here)
-                 : resampling.memory_efficient_labels ? of_most(scores)
-                                                      : of_greatest_half(scores);
+    std::vector<const std::int16_t*> rows(d.count * h.count);
+    std::vector<double> row_weights(rows.size());
+    std::int16_t* made = out.data() + z * h.to * w.to;
+    for (std::int64_t y = 0; y < h.to; ++y, made += w.to) {
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        const std::size_t i = static_cast<std::size_t>(z) * d.count + r / h.count;
+        const std::size_t j = static_cast<std::size_t>(y) * h.count + r % h.count;
+        rows[r] = in.data() + (d.index[i] * h.from + h.index[j]) * w.from;
+        row_weights[r] = d.weight[i] * h.weight[j];
       }
+      const std::int16_t* nearest_row = in.data() + (nearest(d, z) * h.from + nearest(h, y)) * w.from;
+      for (std::int64_t x = 0; x < w.to; ++x) {
+        const std::size_t first = static_cast<std::size_t>(x) * w.count;
+        const std::int16_t here = nearest_row[nearest(w, x)];
+        bool mixed = false;
+        for (const std::int16_t* row : rows)
+          for (std::size_t k = first; k < first + w.count; ++k) mixed |= row[w.index[k]] != here;
+        made[x] = here;
+        if (!mixed) continue;
+        // In scipy's order, for ties are equal to the last bit.
+        scores.clear();
+        for (std::size_t r = 0; r < rows.size(); ++r)
+          for (std::size_t k = first; k < first + w.count; ++k)
+            add(scores, rows[r][w.index[k]], row_weights[r] * w.weight[k]);
+        made[x] = !is_torch                            ? of_greatest(scores, here)
+                  : resampling.memory_efficient_labels ? of_most(scores)
+                                                       : of_greatest_half(scores);
+      }
+    }
   });
   return out;
 }
