@@ -12,7 +12,8 @@ import tempfile
 # Folder: the project's libraries it may include, and the third parties, by the first part of the include's path.
 TABLE = {
     "Libs/Core": ([], []),
-    "Libs/Engine": (["core"], ["nlohmann"]),
+    "Libs/Kernels": ([], []),
+    "Libs/Engine": (["core", "kernels"], ["nlohmann"]),
     "Libs/Torch": (["core", "engine"], ["torch", "ATen", "c10", "nlohmann"]),
     "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include "kernel_list.h"
+
+namespace oncotome::kernels {
+
+namespace {
+
+#define ONCOTOME_KERNELS(ISA)                                                                                 \
+  {                                                                                                           \
+#ISA, otm_f32_from_f16__##ISA, otm_f16_from_f32__##ISA, otm_f16_accumulate__##ISA, otm_f16_divide__##ISA, \
+        otm_f64_interpolate__##ISA, otm_f32_interpolate_nested__##ISA, otm_f32_top_two__##ISA                 \
+  }
+
+constexpr Kernels kReference = ONCOTOME_KERNELS(reference);
+
+#ifdef ONCOTOME_AVX2
+constexpr Kernels kAvx2 = ONCOTOME_KERNELS(avx2);
+
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+#endif
+
+}  // namespace
+
+const Kernels* find_kernels(const char* isa) {
+#ifdef ONCOTOME_AVX2
+  if ((!isa || std::strcmp(isa, kAvx2.isa) == 0) && has_avx2()) return &kAvx2;
+#endif
+  return !isa || std::strcmp(isa, kReference.isa) == 0 ? &kReference : nullptr;
+}
+
+}  // namespace oncotome::kernels
