@@ -19,7 +19,7 @@ constexpr Kernels kReference = ONCOTOME_KERNELS(reference);
 constexpr Kernels kAvx2 = ONCOTOME_KERNELS(avx2);
 
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 #endif
 

@@ -21,16 +21,16 @@ AxisTaps spline_taps(std::int64_t from, std::int64_t to, int order) {
   const double zoom = static_cast<double>(from) / static_cast<double>(to);
   for (std::int64_t k = 0; k < to; ++k) {
     const double center = (static_cast<double>(k) + 0.5) * zoom - 0.5;
-    const double kept = std::clamp(center, 0.0, static_cast<double>(from - 1));
     const auto clamped = [&](double i) {
       return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(i)), 0, from - 1);
     };
     if (order == 0) {
-      taps.index.push_back(clamped(kept + 0.5));
+      taps.index.push_back(clamped(center + 0.5));
       taps.weight.push_back(1);
     } else if (order == 1) {
-      const double t = kept - std::floor(kept);
-      taps.index.insert(taps.index.end(), {clamped(kept), clamped(kept + 1)});
+      // Beyond an end both taps are the end's sample: their sum rounds other than one tap of weight 1.
+      const double t = center - std::floor(center);
+      taps.index.insert(taps.index.end(), {clamped(center), clamped(center + 1)});
       taps.weight.insert(taps.weight.end(), {1 - t, 1 - (1 - t)});
     } else {
       const auto low = static_cast<std::int64_t>(std::floor(center));

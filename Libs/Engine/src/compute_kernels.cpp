@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compute_kernels.h"
+
+#include <cstdlib>
+
+#include "oncotome/core/error.h"
+
+namespace oncotome::engine {
+
+const kernels::Kernels& compute_kernels() {
+  static const kernels::Kernels& chosen = []() -> const kernels::Kernels& {
+    const char* isa = std::getenv("ONCOTOME_FORCE_ISA");
+    const kernels::Kernels* found = kernels::find_kernels(isa);
+    if (!found)
+      throw Error(ErrorCode::usage,
+                  "ONCOTOME_FORCE_ISA is not an instruction set that this processor and this build have; use "
+                  "reference or avx2, or leave it unset");
+    return *found;
+  }();
+  return chosen;
+}
+
+}  // namespace oncotome::engine
