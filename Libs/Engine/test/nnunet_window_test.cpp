@@ -329,7 +329,9 @@ TEST_P(EachTrial, Probabilities_are_of_the_same_logits) {
   const std::size_t voxels = labels.size(), n = logits.size() / static_cast<std::size_t>(t.classes);
   ASSERT_EQ(probabilities.size(), voxels * static_cast<std::size_t>(t.classes));
   EXPECT_EQ(probabilities[0], t.regions ? 0 : 1);
-  if (t.classes > 1) EXPECT_EQ(probabilities[voxels], 0);
+  if (t.classes > 1) {
+    EXPECT_EQ(probabilities[voxels], 0);
+  }
   std::size_t i = 0;
   for (std::int64_t z = 0; z < t.output[0]; ++z)
     for (std::int64_t y = 0; y < t.output[1]; ++y)
