@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "commands.h"
 #include "oncotome/engine/import.h"
 #include "oncotome/engine/model_package.h"
+#include "oncotome/engine/weight_file.h"
 #include "report_json.h"
 
 namespace oncotome::apps {
@@ -32,6 +35,48 @@ void show(const std::string& folder, const Common& common) {
             << '\n';
 }
 
+/// A number, a text, or a few of them; not a tree.
+bool is_short(const nlohmann::ordered_json& value) {
+  if (value.is_array() && value.size() <= 8)
+    return std::all_of(value.begin(), value.end(), [](const auto& member) { return member.is_primitive(); });
+  return value.is_primitive() && value.dump().size() <= 200;
+}
+
+/// Without what would steer a terminal.
+std::string plain(const std::string& text) {
+  const std::string quoted = nlohmann::json(text).dump();
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+void show_weights(const std::string& path, const Common& common) {
+  const auto file = engine::WeightFile::open(path);
+  const nlohmann::ordered_json contents = file->contents();
+  nlohmann::json values = nlohmann::json::object(), tensors = nlohmann::json::array();
+  std::size_t parameters = 0;
+  for (const auto& [name, value] : contents.items())
+    if (is_short(value)) values[name] = value;
+  for (const engine::WeightFile::Entry& entry : file->tensors()) {
+    nlohmann::json tensor = {{"name", entry.name}, {"dtype", entry.dtype}, {"shape", entry.shape}};
+    if (!entry.same_as.empty()) tensor["same_as"] = entry.same_as;
+    tensors.push_back(std::move(tensor));
+    const bool is_network = entry.dtype.find("float") != std::string::npos && entry.name.rfind("optimizer", 0) != 0;
+    if (is_network && entry.same_as.empty()) parameters += engine::Tensor::count(entry.shape);
+  }
+  if (common.json) {
+    std::cout << workflow::json_text(
+        {{"kind", file->kind()}, {"parameters", parameters}, {"values", values}, {"tensors", tensors}});
+    return;
+  }
+  std::cout << file->kind() << ", " << parameters << " parameters but for the optimizer's, " << tensors.size()
+            << " tensors\n";
+  for (const auto& [name, value] : values.items()) std::cout << "  " << plain(name) << " = " << value << '\n';
+  for (const engine::WeightFile::Entry& entry : file->tensors()) {
+    std::cout << "  " << plain(entry.name) << "  " << entry.dtype << ' ' << nlohmann::json(entry.shape);
+    if (!entry.same_as.empty()) std::cout << " = " << plain(entry.same_as);
+    std::cout << '\n';
+  }
+}
+
 }  // namespace
 
 void add_models(CLI::App& app, Common& common) {
@@ -54,10 +99,18 @@ void add_models(CLI::App& app, Common& common) {
     else
       std::cout << "imported a model of kind " << kind << " to " << options->output << '\n';
   });
-  CLI::App* show_command = models->add_subcommand("show", "Tell what a package is, and check its weights");
-  show_command->add_option("PATH", options->path, "A model package")->required();
+  CLI::App* show_command =
+      models->add_subcommand("show", "Tell what a package is, and check its weights; or what is in a weights file");
+  show_command
+      ->add_option("PATH", options->path, "A model package, or a file of weights (.pth, .pt, .ts, .safetensors)")
+      ->required();
   show_command->add_flag("--json", common.json, "As JSON on stdout");
-  show_command->callback([options, &common] { show(options->path, common); });
+  show_command->callback([options, &common] {
+    if (std::error_code ec; std::filesystem::is_regular_file(options->path, ec))
+      show_weights(options->path, common);
+    else
+      show(options->path, common);
+  });
 }  // namespace oncotome::apps
 
 }  // namespace oncotome::apps

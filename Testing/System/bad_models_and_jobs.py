@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model packages that are wrong, and main jobs that cannot be done."""
 import hashlib
+import io
 import json
 import shutil
 import struct
+import zipfile
 
 import numpy as np
 import SimpleITK as sitk
 
-from bad_input import DEMO_MODEL, case, series
+from bad_input import DEMO_MODEL, ROOT, case, series
 
 # -- models --------------------------------------------------------------------------------------------------------------
 
@@ -108,6 +110,29 @@ def weights_with_a_shape_that_overflows(folder):
 @case(53, "weights.invalid")
 def weights_that_are_not_finite(folder):
     return model(folder, weights=lambda data: data[:-4] + np.float32(np.nan).tobytes())
+
+
+def checkpoint(folder, data):
+    (folder / "checkpoint_final.pth").write_bytes(data)
+    return ("oncotome", "models", "show", folder / "checkpoint_final.pth")
+
+
+@case(53, "weights.invalid")
+def a_checkpoint_cut_short(folder):
+    return checkpoint(folder, (ROOT / "Testing/Golden/fixtures/weights/zip_2.11.pt").read_bytes()[:-100])
+
+
+@case(53, "weights.invalid")
+def a_checkpoint_that_is_a_program(folder):
+    return checkpoint(folder, b"\x80\x02cos\nsystem\nX\x04\0\0\0exit\x85R.")
+
+
+@case(53, "weights.invalid")
+def a_checkpoint_that_holds_itself(folder):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("model/data.pkl", b"\x80\x02]q\x01h\x01a.")
+    return checkpoint(folder, buffer.getvalue())
 
 
 # -- the main job --------------------------------------------------------------------------------------------------------
