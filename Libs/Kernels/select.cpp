@@ -18,9 +18,7 @@ constexpr Kernels kReference = ONCOTOME_KERNELS(reference);
 #ifdef ONCOTOME_AVX2
 constexpr Kernels kAvx2 = ONCOTOME_KERNELS(avx2);
 
-bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <immintrin.h>
-
 #include "../kernel_list.h"
+#include "half.h"
 
 bool oncotome::kernels::otm_f16_divide__avx2(std::uint16_t* value, const std::uint16_t* by, std::size_t n) {
   const __m128i exponent = _mm_set1_epi16(0x7C00);
@@ -17,7 +16,7 @@ bool oncotome::kernels::otm_f16_divide__avx2(std::uint16_t* value, const std::ui
   }
   bool finite = _mm_movemask_epi8(bad) == 0;
   for (; i < n; ++i) {
-    value[i] = _cvtss_sh(_cvtsh_ss(value[i]) / _cvtsh_ss(by[i]), _MM_FROUND_TO_NEAREST_INT);
+    value[i] = half_of_float(_cvtsh_ss(value[i]) / _cvtsh_ss(by[i]));
     finite = finite && (value[i] & 0x7C00U) != 0x7C00U;
   }
   return finite;
