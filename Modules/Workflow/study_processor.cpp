@@ -59,7 +59,8 @@ class Processor {
   json run() {
     check_output();
     if (request_.formats.count("seg-fractional") > 0 &&
-        std::holds_alternative<engine::MeshNetInference>(package_.inference))
+        (std::holds_alternative<engine::MeshNetInference>(package_.inference) ||
+         std::holds_alternative<engine::MonaiInference>(package_.inference)))
       throw Error(ErrorCode::usage, "this model gives no probabilities; leave seg-fractional out of --formats");
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();

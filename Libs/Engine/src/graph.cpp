@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/graph.h"
 
+#include <cmath>
+
 #include "oncotome/core/error.h"
 
 namespace oncotome::engine {
@@ -36,7 +38,9 @@ void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_c
       case Op::instance_norm:
       case Op::batch_norm:
       case Op::affine:
+      case Op::group_norm:
       case Op::prelu:
+        expect(node.weight, node.groups > 0 && c % node.groups == 0);
         expect_channels(node.weight);
         break;
       case Op::concat:
@@ -52,6 +56,26 @@ void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_c
     expect_channels(node.bias);
     channels.push_back(c);
   }
+}
+
+void fold_statistics(const std::string& weight_name, double epsilon, Weights& weights) {
+  const std::string stem = weight_name.substr(0, weight_name.size() - std::string("weight").size());
+  const auto take = [&](const char* leaf) -> Tensor& {
+    const auto found = weights.find(stem + leaf);
+    if (found == weights.end()) throw Error(ErrorCode::weights_invalid, "the weights lack '" + stem + leaf + "'");
+    return found->second;
+  };
+  Tensor &weight = take("weight"), &bias = take("bias"), &mean = take("running_mean"), &variance = take("running_var");
+  if (bias.shape != weight.shape || mean.shape != weight.shape || variance.shape != weight.shape)
+    throw Error(ErrorCode::weights_invalid, "'" + weight_name + "' and its bias and statistics differ in shape");
+  for (std::size_t i = 0; i < weight.values.size(); ++i) {
+    if (!(variance.values[i] >= 0))
+      throw Error(ErrorCode::weights_invalid, "'" + stem + "running_var' holds a variance below zero");
+    const double scale = weight.values[i] / std::sqrt(variance.values[i] + epsilon);
+    weight.values[i] = static_cast<float>(scale);
+    bias.values[i] = static_cast<float>(bias.values[i] - mean.values[i] * scale);
+  }
+  for (const char* leaf : {"running_mean", "running_var", "num_batches_tracked"}) weights.erase(stem + leaf);
 }
 
 }  // namespace oncotome::engine

@@ -9,6 +9,7 @@
 #include <regex>
 #include <set>
 
+#include "monai/bundle.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/safetensors.h"
@@ -90,8 +91,8 @@ std::vector<Label> read_labels(const json& j) {
 // A class or a region of a label that has no entry would be lost on the way to the report.
 void check_label_values(const ModelPackage& p) {
   std::vector<std::uint8_t> used;
-  if (const auto* unet = std::get_if<UNetInference>(&p.inference))
-    used.assign(unet->class_labels.begin() + 1, unet->class_labels.end());
+  if (const auto* tiles = p.tiled())
+    used.assign(tiles->class_labels.begin() + 1, tiles->class_labels.end());
   else if (const auto* meshnet = std::get_if<MeshNetInference>(&p.inference))
     used.assign(meshnet->class_labels.begin() + 1, meshnet->class_labels.end());
   else
@@ -188,6 +189,11 @@ bool ChannelSpec::is_called(const std::string& other) const {
          std::any_of(aliases.begin(), aliases.end(), [&](const std::string& a) { return lower(a) == wanted; });
 }
 
+const TiledInference* ModelPackage::tiled() const {
+  if (const auto* unet = std::get_if<UNetInference>(&inference)) return unet;
+  return std::get_if<ScriptInference>(&inference);
+}
+
 std::size_t ModelPackage::channel_index(const std::string& wanted) const {
   std::string names;
   for (std::size_t i = 0; i < channels.size(); ++i) {
@@ -199,6 +205,7 @@ std::size_t ModelPackage::channel_index(const std::string& wanted) const {
 
 ModelPackage read_model_package(const std::string& folder) {
   std::ifstream file(std::filesystem::path(folder) / "model.json");
+  if (!file && monai::is_bundle(folder)) return monai::read_bundle(folder);
   if (!file)
     throw Error(
         ErrorCode::model_not_found,
@@ -216,7 +223,7 @@ ModelPackage parse_model_package(const std::string& text, const std::string& fol
   }
 }
 
-Weights read_package_weights(const ModelPackage& package) {
+std::string checked_weights_path(const ModelPackage& package) {
   const std::string path = (std::filesystem::path(package.folder) / package.weights_file).string();
   if (std::error_code ec; !std::filesystem::is_regular_file(path, ec))
     throw Error(ErrorCode::weights_invalid, "the weights file that model.json names is not in the package");
@@ -224,7 +231,9 @@ Weights read_package_weights(const ModelPackage& package) {
     throw Error(
         ErrorCode::weights_checksum,
         "'" + package.weights_file + "' does not have the SHA-256 that model.json states; get the package again");
-  return read_safetensors(path);
+  return path;
 }
+
+Weights read_package_weights(const ModelPackage& package) { return read_safetensors(checked_weights_path(package)); }
 
 }  // namespace oncotome::engine

@@ -14,6 +14,15 @@ std::vector<std::uint8_t> read_class_labels(const json& j, std::int64_t out_chan
   return labels;
 }
 
+void read_tiles(const json& j, TiledInference& tiles, std::int64_t out_channels) {
+  tiles.patch_size = j.at("patch_size").get<Dhw>();
+  tiles.overlap = j.at("overlap").get<double>();
+  tiles.class_labels = read_class_labels(j, out_channels);
+  for (std::int64_t extent : tiles.patch_size)
+    if (extent < 1 || extent > 1024) invalid_package("patch_size must be 1 to 1024");
+  if (!(tiles.overlap >= 0 && tiles.overlap <= 0.9)) invalid_package("overlap must lie between 0 and 0.9");
+}
+
 UNetInference read_unet(const json& j, const ModelPackage& package) {
   UNetInference u;
   u.network.dimensions = j.at("dimensions").get<int>();
@@ -21,17 +30,13 @@ UNetInference read_unet(const json& j, const ModelPackage& package) {
   u.network.out_channels = j.at("out_channels").get<std::int64_t>();
   u.network.features = j.at("features").get<std::vector<std::int64_t>>();
   u.network.convs_per_stage = j.at("convs_per_stage").get<int>();
-  u.patch_size = j.at("patch_size").get<Dhw>();
-  u.overlap = j.at("overlap").get<double>();
+  read_tiles(j, u, u.network.out_channels);
   build_unet(u.network);
   if (u.network.in_channels != static_cast<std::int64_t>(package.channels.size()))
     invalid_package("in_channels differs from the number of input channels");
-  u.class_labels = read_class_labels(j, u.network.out_channels);
   const Dhw divisor = unet_divisor(u.network);
   for (std::size_t a = 0; a < 3; ++a)
-    if (u.patch_size[a] < 1 || u.patch_size[a] > 1024 || u.patch_size[a] % divisor[a] != 0)
-      invalid_package("patch_size must be 1 to 1024 and divisible by the network's strides");
-  if (!(u.overlap >= 0 && u.overlap <= 0.9)) invalid_package("overlap must lie between 0 and 0.9");
+    if (u.patch_size[a] % divisor[a] != 0) invalid_package("patch_size must be divisible by the network's strides");
   return u;
 }
 
@@ -64,6 +69,11 @@ MeshNetInference read_meshnet(const json& j, const ModelPackage& package) {
 decltype(ModelPackage::inference) read_network(const json& j, const ModelPackage& package) {
   const auto architecture = j.at("architecture").get<std::string>();
   if (architecture == "unet") return read_unet(j, package);
+  if (architecture == "torchscript") {
+    ScriptInference script;
+    read_tiles(j, script, j.at("out_channels").get<std::int64_t>());
+    return script;
+  }
   if (architecture == "meshnet") return read_meshnet(j, package);
   if (architecture != "msnet_cascade")
     throw Error(ErrorCode::model_unsupported,

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "monai/run.h"
 #include "oncotome/engine/inference.h"
 
 namespace oncotome::engine {
@@ -36,11 +37,31 @@ ProbabilityMap restored(Probability probability, const Geometry& grid, const Geo
 std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads) {
   auto model = std::make_shared<Model>();
   model->package_ = std::move(package);
-  Weights weights = read_package_weights(model->package_);
+  const ModelPackage& p = model->package_;
+  if (const auto* bundle = std::get_if<MonaiInference>(&p.inference)) {
+    const std::string path = checked_weights_path(p);
+    if (std::holds_alternative<monai::Script>(bundle->network.architecture)) {
+      model->backend_ = load_backend(device, threads);
+      model->networks_["tile"] = model->backend_->load_script(path);
+      return model;
+    }
+    Weights weights = monai::read_weights(path);
+    const Graph graph = monai::build_network(bundle->network, weights);
+    model->backend_ = load_backend(device, threads);
+    model->networks_["tile"] = model->backend_->compile(graph, weights);
+    return model;
+  }
+  if (std::holds_alternative<ScriptInference>(p.inference)) {
+    const std::string path = checked_weights_path(p);
+    model->backend_ = load_backend(device, threads);
+    model->networks_["tile"] = model->backend_->load_script(path);
+    return model;
+  }
+  Weights weights = read_package_weights(p);
   if (const auto* unet = std::get_if<UNetInference>(&model->package_.inference)) {
     fit_unet_weights(unet->network, weights);
     model->backend_ = load_backend(device, threads);
-    model->networks_["unet"] = model->backend_->compile(build_unet(unet->network), weights);
+    model->networks_["tile"] = model->backend_->compile(build_unet(unet->network), weights);
     return model;
   }
   if (const auto* meshnet = std::get_if<MeshNetInference>(&model->package_.inference)) {
@@ -72,6 +93,12 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
                      std::uint64_t seed, const Job& job, bool with_probabilities) {
   Stopwatch watch;
   const ModelPackage& package = model.package();
+  if (std::holds_alternative<MonaiInference>(package.inference)) {
+    Segmentation out;
+    out.labels = monai::run(model.network("tile"), package, channels, out.steps, job);
+    out.timings_ms.emplace_back("network", watch.lap_ms());
+    return out;
+  }
   Prepared prepared = prepare(package, channels, mask, seed, job);
   Segmentation out;
   out.timings_ms.emplace_back("prepare", watch.lap_ms());
@@ -79,8 +106,8 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   LabelVolume labels;
   std::vector<Probability> probabilities;
   labels.geometry = prepared.grid;
-  if (const auto* unet = std::get_if<UNetInference>(&package.inference))
-    labels.voxels = run_sliding_window(model, *unet, prepared, job, with_probabilities ? &probabilities : nullptr);
+  if (const auto* tiles = package.tiled())
+    labels.voxels = run_sliding_window(model, *tiles, prepared, job, with_probabilities ? &probabilities : nullptr);
   else if (const auto* meshnet = std::get_if<MeshNetInference>(&package.inference))
     labels.voxels = run_meshnet(model, *meshnet, prepared, job);
   else

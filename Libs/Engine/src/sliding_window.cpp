@@ -37,7 +37,7 @@ Tensor run_checked(const Executable& network, const Tensor& input, const std::ve
   const Job nodes([&job](std::string_view, double) { job.check(); });
   Tensor output = network.run(input, nodes);
   if (output.shape != output_shape)
-    throw Error(ErrorCode::weights_invalid, "the network's output has another shape than model.json says");
+    throw Error(ErrorCode::weights_invalid, "the network's output has another shape than its model package says");
   return output;
 }
 
@@ -63,13 +63,13 @@ std::vector<Probability> softmax(const std::vector<float>& sum, const std::vecto
 
 }  // namespace
 
-std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
+std::vector<std::uint8_t> run_sliding_window(const Model& model, const TiledInference& inference,
                                              const Prepared& prepared, const Job& job,
                                              std::vector<Probability>* probabilities) {
-  const Executable& network = model.network("unet");
+  const Executable& network = model.network("tile");
   const Tensor& in = prepared.channels;
   const std::int64_t C = in.shape[0], D = in.shape[1], H = in.shape[2], W = in.shape[3];
-  const auto K = inference.network.out_channels;
+  const auto K = static_cast<std::int64_t>(inference.class_labels.size());
   const Dhw tile = inference.patch_size;
   const Tensor importance = gaussian_importance(tile);
   const std::int64_t volume = D * H * W, tile_volume = tile[0] * tile[1] * tile[2];

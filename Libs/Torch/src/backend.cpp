@@ -33,6 +33,15 @@ auto translated(F&& f) {
   }
 }
 
+Tensor to_tensor(const at::Tensor& t) {
+  const at::Tensor y = t.to(at::kCPU, at::kFloat).contiguous();
+  Tensor output;
+  output.shape.assign(y.sizes().begin(), y.sizes().end());
+  const float* first = floats(y);
+  output.values.assign(first, first + y.numel());
+  return output;
+}
+
 class TorchExecutable : public engine::Executable {
  public:
   TorchExecutable(const Graph& graph, const engine::Weights& weights, at::Device device)
@@ -65,12 +74,7 @@ class TorchExecutable : public engine::Executable {
         }
         values[i] = node.op == Op::input ? x : evaluate(node, weights_[i], biases_[i], inputs, job);
       }
-      const at::Tensor y = values.back().to(at::kCPU).contiguous();
-      Tensor output;
-      output.shape.assign(y.sizes().begin(), y.sizes().end());
-      const float* first = floats(y);
-      output.values.assign(first, first + y.numel());
-      return output;
+      return to_tensor(values.back());
     });
   }
 
@@ -185,6 +189,8 @@ class TorchExecutable : public engine::Executable {
         return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, node.epsilon, false);
       case Op::affine:
         return at::addcmul(bias.view({1, -1, 1, 1, 1}), x, weight.view({1, -1, 1, 1, 1}));
+      case Op::group_norm:
+        return at::group_norm(x, node.groups, weight, bias, node.epsilon, false);
       case Op::prelu:
         return at::prelu(x, weight);
       case Op::leaky_relu:
@@ -206,6 +212,10 @@ class TorchExecutable : public engine::Executable {
         return at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, node.pad_before[0], node.pad_after[0]});
       case Op::softmax:
         return at::softmax(x, axes::C);
+      case Op::upsample:
+        return at::upsample_trilinear3d(
+            x, {x.size(axes::D) * node.stride[0], x.size(axes::H) * node.stride[1], x.size(axes::W) * node.stride[2]},
+            /*align_corners=*/false);
       case Op::input:
         break;
     }
@@ -216,6 +226,56 @@ class TorchExecutable : public engine::Executable {
   const at::Device device_;
   std::vector<at::Tensor> weights_, biases_;
   std::vector<std::size_t> last_use_;
+};
+
+// Without the optimizer, which would compute the second run in another way than the first.
+class ScriptExecutable : public engine::Executable {
+ public:
+  ScriptExecutable(const std::string& path, at::Device device) : device_(device), module_(load(path, device)) {
+    const auto forward = module_.find_method("forward");
+    if (!forward) refuse("it has no forward method");
+    const auto& schema = forward->function().getSchema();
+    const auto& arguments = schema.arguments();  // the first is the module
+    const auto is_tensor = [](const c10::Argument& a) { return a.type()->kind() == c10::TypeKind::TensorType; };
+    for (std::size_t i = 2; i < arguments.size(); ++i)
+      if (!arguments[i].default_value()) refuse("its forward method takes more than one tensor");
+    if (arguments.size() < 2 || !is_tensor(arguments[1])) refuse("its forward method does not take a tensor");
+    if (schema.returns().size() != 1 || !is_tensor(schema.returns()[0]))
+      refuse("its forward method does not return one tensor");
+  }
+
+  Tensor run(const Tensor& input, const Job& job) const override {
+    return translated([&] {
+      job.report("network", 0);
+      const at::InferenceMode guard;
+      const torch::jit::GraphOptimizerEnabledGuard plain(false);
+      const at::Tensor x =
+          at::from_blob(const_cast<float*>(input.values.data()), input.shape, at::TensorOptions(at::kFloat))
+              .to(device_);
+      torch::jit::Module module = module_;
+      return to_tensor(module.forward({x}).toTensor());
+    });
+  }
+
+ private:
+  [[noreturn]] static void refuse(const char* why) {
+    throw Error(ErrorCode::model_unsupported, std::string("the TorchScript module cannot be run: ") + why);
+  }
+
+  static torch::jit::Module load(const std::string& path, at::Device device) {
+    try {
+      torch::jit::Module module = torch::jit::load(path, device);
+      module.eval();
+      return module;
+    } catch (const c10::Error& e) {
+      const std::string what = e.what_without_backtrace();
+      throw Error(ErrorCode::weights_invalid,
+                  "the file holds no TorchScript module that this LibTorch reads: " + what.substr(0, what.find('\n')));
+    }
+  }
+
+  const at::Device device_;
+  const torch::jit::Module module_;
 };
 
 class TorchBackend : public engine::Backend {
@@ -229,6 +289,9 @@ class TorchBackend : public engine::Backend {
   std::string device() const override { return device_.str(); }
   std::unique_ptr<engine::Executable> compile(const Graph& graph, const engine::Weights& weights) const override {
     return translated([&] { return std::make_unique<TorchExecutable>(graph, weights, device_); });
+  }
+  std::unique_ptr<engine::Executable> load_script(const std::string& path) const override {
+    return translated([&] { return std::make_unique<ScriptExecutable>(path, device_); });
   }
 
  private:

@@ -164,27 +164,6 @@ void unify_names(Weights& weights) {
   weights = std::move(unified);
 }
 
-// (x - mean) / sqrt(variance + epsilon) * weight + bias as one product and sum.
-void fold_statistics(const std::string& weight_name, double epsilon, Weights& weights) {
-  const std::string stem = weight_name.substr(0, weight_name.size() - std::string("weight").size());
-  const auto take = [&](const char* leaf) -> Tensor& {
-    const auto found = weights.find(stem + leaf);
-    if (found == weights.end()) throw Error(ErrorCode::weights_invalid, "the weights lack '" + stem + leaf + "'");
-    return found->second;
-  };
-  Tensor &weight = take("weight"), &bias = take("bias"), &mean = take("running_mean"), &variance = take("running_var");
-  if (bias.shape != weight.shape || mean.shape != weight.shape || variance.shape != weight.shape)
-    throw Error(ErrorCode::weights_invalid, "'" + weight_name + "' and its bias and statistics differ in shape");
-  for (std::size_t i = 0; i < weight.values.size(); ++i) {
-    if (!(variance.values[i] >= 0))
-      throw Error(ErrorCode::weights_invalid, "'" + stem + "running_var' holds a variance below zero");
-    const double scale = weight.values[i] / std::sqrt(variance.values[i] + epsilon);
-    weight.values[i] = static_cast<float>(scale);
-    bias.values[i] = static_cast<float>(bias.values[i] - mean.values[i] * scale);
-  }
-  for (const char* leaf : {"running_mean", "running_var", "num_batches_tracked"}) weights.erase(stem + leaf);
-}
-
 }  // namespace
 
 Graph build_conv_unet(const ConvUNetConfig& config) {

@@ -33,6 +33,9 @@ class Backend {
   /// "cpu" or "cuda:0".
   virtual std::string device() const = 0;
   virtual std::unique_ptr<Executable> compile(const Graph& graph, const Weights& weights) const = 0;
+  /// A TorchScript module whose forward takes one tensor and returns one; its code runs. Throws Error{weights_invalid,
+  /// model_unsupported}.
+  virtual std::unique_ptr<Executable> load_script(const std::string& path) const = 0;
 };
 
 /// Loads the LibTorch backend; `threads` 0 means one per core this process may use.

@@ -21,6 +21,7 @@ enum class Op {
                    ///< without a weight only the quotient.
   batch_norm,      ///< The same with the statistics of the whole batch, over N,D,H,W of each channel.
   affine,          ///< x * weight + bias of each channel.
+  group_norm,      ///< As instance_norm, over the voxels of each of `groups` runs of channels.
   prelu,           ///< weight[C] below zero.
   leaky_relu,      ///< `slope` below zero.
   relu,            ///< 0 below zero.
@@ -32,6 +33,7 @@ enum class Op {
   crop_depth,      ///< Drops pad_before[0] and pad_after[0] slices.
   pad_channels,    ///< Adds pad_before[0] and pad_after[0] channels of zeros.
   softmax,         ///< Over C.
+  upsample,        ///< D,H,W times `stride`, trilinear between voxel centers (align_corners false).
 };
 
 /// One operation; weight and bias are names in the network's Weights, bias may be empty.
@@ -48,6 +50,7 @@ struct Node {
   double epsilon = 1e-5;
   std::int64_t channels = 0;  ///< Of a convolution's output; 0: as many as the weight has.
   Dhw kernel{0, 0, 0};        ///< Of a convolution; zeros: what the weight has.
+  std::int64_t groups = 1;
 };
 
 /// A network as a list in order of evaluation; the last node is its output. 2-D networks are 3-D ones with kD = D = 1.
@@ -63,5 +66,8 @@ struct Graph {
 /// Follows the channels through the graph and compares them, and what kernels are given, with each weight's shape.
 /// Throws Error{weights_invalid} that names the weight that is absent or does not fit.
 void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_channels);
+
+/// Makes BatchNorm's stored statistics and weights what Op::affine takes. Throws Error{weights_invalid}.
+void fold_statistics(const std::string& weight_name, double epsilon, Weights& weights);
 
 }  // namespace oncotome::engine

@@ -23,9 +23,9 @@ struct Probability {
   std::vector<float> values;
 };
 
-/// Labels [D,H,W] of a plain U-Net by sliding window. Into `probabilities`, unless it is null, the softmax of each
-/// class but the background, of the logits' weighted mean.
-std::vector<std::uint8_t> run_sliding_window(const Model& model, const UNetInference& inference,
+/// Labels [D,H,W] of a plain U-Net or a TorchScript module by sliding window. Into `probabilities`, unless it is null,
+/// the softmax of each class but the background, of the logits' weighted mean.
+std::vector<std::uint8_t> run_sliding_window(const Model& model, const TiledInference& inference,
                                              const Prepared& prepared, const Job& job,
                                              std::vector<Probability>* probabilities = nullptr);
 

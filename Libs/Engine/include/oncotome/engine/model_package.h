@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "oncotome/core/lesion.h"
+#include "oncotome/engine/monai.h"
 #include "oncotome/engine/networks.h"
 
 namespace oncotome::engine {
@@ -80,12 +81,18 @@ struct Preparation {
   bool noise_background = false;  ///< Background gets N(0,1) noise, seeded, instead of zeros.
 };
 
-struct UNetInference {
-  UNetConfig network;
+struct TiledInference {
   Dhw patch_size{};
   double overlap = 0.5;  ///< Of neighboring patches, 0 to 0.9.
   std::vector<std::uint8_t> class_labels;
 };
+
+struct UNetInference : TiledInference {
+  UNetConfig network;
+};
+
+/// A TorchScript module, the package's weights file: [1,C,D,H,W] to logits [1,K,D,H,W].
+struct ScriptInference : TiledInference {};
 
 /// Whole tumor, tumor core, enhancing core, each averaged over three planes (arXiv:1709.00382).
 struct MsnetCascadeInference {
@@ -110,7 +117,8 @@ struct Region {
   std::vector<std::uint8_t> labels;
 };
 
-/// A model package: a folder with model.json (schema oncotome.model/1) and a safetensors file. Immutable once loaded.
+/// A model package: a folder with model.json (schema oncotome.model/1) and a safetensors file, or a MONAI bundle.
+/// Immutable once loaded.
 struct ModelPackage {
   std::string folder;
   std::string name, title, version, intended_use, license, origin;
@@ -121,16 +129,19 @@ struct ModelPackage {
   std::size_t display_channel = 0;    ///< Pictures show it.
   std::vector<ChannelSpec> channels;
   Preparation preparation;
-  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference> inference;
+  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference, ScriptInference, MonaiInference> inference;
   std::vector<Label> labels;
   std::vector<Region> regions;
   double lesion_min_volume_mm3 = 0;
 
+  /// Of what runs by sliding window; null where it does not.
+  const TiledInference* tiled() const;
   /// Position of the channel with this name or alias; throws Error{usage} that lists the names.
   std::size_t channel_index(const std::string& name) const;
 };
 
-/// Reads and checks model.json, not the weights. Throws Error{model_not_found, model_invalid, model_unsupported}.
+/// Reads and checks model.json, or a MONAI bundle's configuration, not the weights. Throws Error{model_not_found,
+/// model_invalid, model_unsupported}.
 ModelPackage read_model_package(const std::string& folder);
 
 /// The same, from the text of a model.json that lies in `folder`.
@@ -138,5 +149,8 @@ ModelPackage parse_model_package(const std::string& text, const std::string& fol
 
 /// Reads the weights and checks their SHA-256. Throws Error{weights_invalid, weights_checksum, input_unreadable}.
 Weights read_package_weights(const ModelPackage& package);
+
+/// Path of a weights file that others read; its SHA-256 is checked. Throws the same.
+std::string checked_weights_path(const ModelPackage& package);
 
 }  // namespace oncotome::engine

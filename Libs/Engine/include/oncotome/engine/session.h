@@ -19,7 +19,7 @@ class Model {
 
   const ModelPackage& package() const { return package_; }
   const Backend& backend() const { return *backend_; }
-  /// "unet", "meshnet", or "<region>.<plane>" of the cascade, such as "whole.axial".
+  /// "tile" of a U-Net, a module or a bundle, "meshnet", or "<region>.<plane>" of the cascade, such as "whole.axial".
   const Executable& network(const std::string& name) const { return *networks_.at(name); }
 
  private:
