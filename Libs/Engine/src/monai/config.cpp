@@ -107,7 +107,7 @@ class Expression {
     if (c != '-' && c != '.' && std::isdigit(static_cast<unsigned char>(c)) == 0) give_up();
     std::size_t end = i_ + 1;
     while (end < text_.size() && (is_name(text_[end]) || text_[end] == '.')) ++end;
-    const Json number = Json::parse(text_.substr(i_, end - i_), nullptr, false);
+    Json number = Json::parse(text_.substr(i_, end - i_), nullptr, false);
     if (!number.is_number()) give_up();
     i_ = end;
     return number;
