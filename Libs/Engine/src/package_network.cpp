@@ -8,7 +8,7 @@ namespace {
 using nlohmann::json;
 
 std::vector<std::uint8_t> read_class_labels(const json& j, std::int64_t out_channels) {
-  const std::vector<std::uint8_t> labels = read_bytes(j.at("class_labels"));
+  std::vector<std::uint8_t> labels = read_bytes(j.at("class_labels"));
   if (out_channels != static_cast<std::int64_t>(labels.size()) || labels[0] != 0)
     invalid_package("class_labels must name one label per class, background 0 first");
   return labels;

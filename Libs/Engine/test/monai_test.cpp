@@ -159,14 +159,18 @@ TEST(MonaiWindow, Importance_is_a_Gaussian_round_the_middle_with_a_floor) {
 // Values are their own place along x, which the linear sampling must give back.
 TEST(MonaiArray, A_ramp_is_sampled_where_the_new_voxels_lie_and_comes_back) {
   monai::Array array{Tensor({1, 9, 4, 5}), {Vec3{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {1, 2, 3}};
-  for (std::size_t i = 0; i < array.data.values.size(); ++i) array.data.values[i] = static_cast<float>(i / 20);
+  const auto ramp = [](std::size_t voxel) {
+    const std::size_t x = voxel / 20;
+    return static_cast<double>(x);
+  };
+  for (std::size_t i = 0; i < array.data.values.size(); ++i) array.data.values[i] = static_cast<float>(ramp(i));
   const monai::History history = monai::prepare(array, {monai::Respace{{1.6, 2, 3}}}, Job());
   ASSERT_EQ(array.size(), (Dhw{6, 4, 5}));
   for (std::int64_t x = 0; x < 6; ++x)
     EXPECT_NEAR(array.data.values[static_cast<std::size_t>(x * 20)], 1.6 * static_cast<double>(x), 1e-5);
   const Tensor back = monai::invert(array.data, history, false);
   ASSERT_EQ(back.shape, (std::vector<std::int64_t>{1, 9, 4, 5}));
-  for (std::size_t i = 0; i < back.values.size(); ++i) EXPECT_NEAR(back.values[i], static_cast<double>(i / 20), 1e-5);
+  for (std::size_t i = 0; i < back.values.size(); ++i) EXPECT_NEAR(back.values[i], ramp(i), 1e-5);
 }
 
 TEST(MonaiArray, Turning_cropping_and_padding_are_undone) {
