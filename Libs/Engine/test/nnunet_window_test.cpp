@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "../src/nnunet/accumulators.h"
@@ -539,6 +540,42 @@ TEST(NnunetWindow, Logits_that_are_not_finite_or_not_of_the_shape_are_refused) {
   // 10 times this passes half's range.
   EXPECT_EQ(code(Broken(7000), Accumulators::reference), ErrorCode::result_not_finite);
   EXPECT_EQ(code(Broken(7000), Accumulators::float32), ErrorCode::internal);
+}
+
+/// MiB that this process held at most since the last reset.
+long greatest_memory(bool reset) {
+  if (reset) std::ofstream("/proc/self/clear_refs") << 5;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("VmHWM:", 0) == 0) return std::stol(line.substr(6)) / 1024;
+  return 0;
+}
+
+TEST(NnunetWindow, Memory_follows_the_depth_of_the_patch_not_of_the_volume) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer holds freed memory";
+#endif
+  // All logits of the volume would be 368 MiB as halves; those of one patch's depth are 29, the network's output 15.
+  class Ramp final : public Executable {
+   public:
+    Tensor run(const Tensor& in, const Job&) const override {
+      const auto n = static_cast<std::int64_t>(in.values.size());
+      Tensor out({1, 118, in.shape[2], in.shape[3], in.shape[4]});
+      for (std::int64_t k = 0; k < 118; ++k)
+        for (std::int64_t i = 0; i < n; ++i)
+          out.values[static_cast<std::size_t>(k * n + i)] =
+              static_cast<float>(k % 11) * in.values[static_cast<std::size_t>(i)];
+      return out;
+    }
+  };
+  Setting s({"", {400, 64, 64}, {32, 32, 32}, {600, 96, 96}, 118});
+  const Ramp network;
+  s.prediction.folds = {&network};
+  s.prediction.step = 0.8;
+  const long before = greatest_memory(true);
+  if (before == 0) GTEST_SKIP() << "this system does not tell";
+  predict_labels(s.prediction, s.plans, s.configuration, s.input, Job());
+  EXPECT_LT(greatest_memory(false) - before, 90);
 }
 
 }  // namespace

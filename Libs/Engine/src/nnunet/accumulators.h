@@ -19,6 +19,8 @@ class TileSums {
  public:
   TileSums(const Dhw& extent, std::int64_t channels, std::int64_t depth);
 
+  TileSums(TileSums&&) noexcept = default;
+
   /// Adds tile [1,channels,...importance's shape] times importance, as far as it lies within the extent.
   void add(const Tensor& tile, const Tensor& importance, const Dhw& start);
   T* row(std::int64_t z, std::int64_t y, std::int64_t channel) {

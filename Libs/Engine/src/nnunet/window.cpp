@@ -78,8 +78,9 @@ class Window {
         importance_(prediction.gaussian ? window_importance(patch, is_2d)
                                         : Tensor({patch[0], patch[1], patch[2]}, 1.0F)),
         ones_({1, 1, patch[0], patch[1], patch[2]}, 1.0F),
-        weights_(extent_, 1, patch[0]),
-        sums_(prediction.folds.size(), TileSums<T>(extent_, classes, patch[0])) {}
+        weights_(extent_, 1, patch[0]) {
+    for (std::size_t fold = 0; fold < prediction.folds.size(); ++fold) sums_.emplace_back(extent_, classes, patch[0]);
+  }
 
   void run(Exporter& exporter, const Job& job) {
     std::array<std::vector<std::int64_t>, 3> starts;
