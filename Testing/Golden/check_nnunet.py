@@ -47,6 +47,7 @@ def stored(path, name):
 def compare(program, run, scratch):
     name = run["labels"].replace("/predicted", "")
     output = scratch / name.replace("/", "_")
+    scratch.mkdir(exist_ok=True)
     done = subprocess.run(command(program, FOLDER / run["images"], output, FOLDER / run["model"], run), capture_output=True, text=True)
     need(done.returncode == 0, f"{name}: exit {done.returncode}, {done.stderr.strip()}")
     if done.returncode != 0:
@@ -65,13 +66,15 @@ def compare(program, run, scratch):
         pairs.append((sitk.GetArrayFromImage(got).ravel(), sitk.GetArrayFromImage(want).ravel()))
     got, want = (np.concatenate(side) for side in zip(*pairs))
     differ = int((got != want).sum())
-    dice = [2 * ((got == c) & (want == c)).sum() / max(1, (got == c).sum() + (want == c).sum()) for c in range(1, run["classes"] + 1)]
+    sizes = lambda c: (2 * ((got == c) & (want == c)).sum(), (got == c).sum() + (want == c).sum())
+    dice = [both / all_of if all_of else 1.0 for both, all_of in map(sizes, range(1, run["classes"] + 1))]
     print(f"{name:45} {len(pairs)} images {want.size:7} voxels {differ:4} differ   Dice {' '.join(f'{d:.5f}' for d in dice)}")
     need(differ <= 1e-4 * want.size, f"{name}: {differ} of {want.size} voxels differ")
     need(min(dice) >= 0.999, f"{name}: Dice {min(dice):.5f}")
 
 
 def compare_probabilities(program, run, scratch):
+    """An .npz is in the orientation of the training's reader, as nnU-Net writes it and its ensembling expects it."""
     output = scratch / "probabilities"
     done = subprocess.run([*command(program, FOLDER / run["images"], output, FOLDER / run["model"], run), "--save_probabilities"],
                           capture_output=True, text=True)
@@ -182,7 +185,6 @@ REFUSED = {
     "a network that is not known": (ONE, plans_with(lambda p: p["configurations"]["3d_fullres"]["architecture"].update(network_class_name="a.Mamba")), [], 52, "Mamba"),
     "a preprocessor that is not known": (ONE, plans_with(lambda p: p["configurations"]["3d_fullres"].update(preprocessor_name="MyPreprocessor")), [], 52, "MyPreprocessor"),
     "plans without configurations": (ONE, plans_with(lambda p: p.pop("configurations")), [], 51, "configurations"),
-    "no plans": (ONE, without("plans.json"), [], 50, "plans.json"),
     "no checkpoint": (ONE, without("fold_1/checkpoint_final.pth"), [], 50, "fold_1"),
     "a fold that is not there": (ONE, nothing, ["-f", "3"], 50, "fold_3"),
     "a checkpoint that is not there": (ONE, nothing, ["-chk", "checkpoint_best.pth"], 50, "checkpoint_best.pth"),
@@ -195,9 +197,10 @@ REFUSED = {
 def refuse(program, name, runs, scratch):
     which, change, arguments, code, word = REFUSED[name]
     run = {**runs[which], "previous": None}
-    mark, model, images, output = scratch / "mark", scratch / "model", scratch / "images", scratch / "output"
-    for folder in (model, images, output):
+    mark, alone, images, output = scratch / "mark", scratch / "model", scratch / "images", scratch / "output"
+    for folder in (alone, images, output):
         shutil.rmtree(folder, ignore_errors=True)
+    model = alone / pathlib.Path(run["model"]).name
     shutil.copytree(FOLDER / run["model"], model)
     shutil.copytree(FOLDER / run["images"], images)
     change(model, images, mark)
@@ -224,15 +227,17 @@ def main():
             if run["probabilities"]:
                 compare_probabilities(program, run, scratch)
         if "--runs-only" not in sys.argv:
+            named = {r["labels"].replace("/predicted", ""): r for r in runs}
             for name in REFUSED:
-                refuse(program, name, {r["labels"].replace("/predicted", ""): r for r in runs}, scratch)
-            mark, model = scratch / "mark", scratch / "model"
-            shutil.rmtree(model)
-            run = runs[0]
-            shutil.copytree(FOLDER / run["model"], model)
-            malicious_beside(model, None, mark)
-            subprocess.run(command(program, FOLDER / run["images"], scratch / "beside", model, run), capture_output=True)
+                refuse(program, name, named, scratch)
+            shutil.rmtree(scratch / "model")
+            model, mark = scratch / "model" / pathlib.Path(named[ONE]["model"]).name, scratch / "mark"
+            shutil.copytree(FOLDER / named[ONE]["model"], model)
+            for edit in (without("plans.json"), without("dataset.json"), malicious_beside):
+                edit(model, None, mark)
+            compare(program, {**named[ONE], "model": model}, scratch / "without plans and dataset, a call beside the weights")
             need(not mark.exists(), "a call beside the weights was executed")
+            compare(program, {**named[CASCADE], "previous": None}, scratch / "with the first stage's model")
     print(f"{len(FAILED)} failed")
     return 1 if FAILED else 0
 
