@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One results folder run by the real nnU-Net v2 (CPU) and by `oncotome predict`, in turns: wall time and peak memory of each stage.
 
-`nnunet_study.py ONCOTOME STAGES SCRATCH [--venv DIR] [--rounds N] [--threads N] [--cases 3 60 3m]`. STAGES is oncotome-nnunet-stages, which runs the same stages
-with a clock and a memory mark between them (its export comprises the sums of tiles, and shares the network's peak: both run slab by slab). The image has 256 x 256 x 200 voxels of 1 mm, the network (8, 16, 32 features, patches of 96^3) works at 1.5 mm;
-cases are a number of classes, with m for mirroring (else --disable_tta). nnU-Net runs in one process with as many threads, once with glibc's malloc as it is and once
-told to keep large blocks; the faster of the two counts. Prints JSON, then a table of medians, least and greatest ratio over the rounds.
+`nnunet_study.py ONCOTOME STAGES SCRATCH [--venv DIR] [--rounds N] [--threads N] [--cases 3 60 3m]`. STAGES is oncotome-nnunet-stages, which runs
+the same stages with a clock and a memory mark between them; its export comprises the sums of tiles and shares the network's peak, as both run slab by
+slab. The image has 256 x 256 x 200 voxels of 1 mm, the network (8, 16, 32 features, patches of 96^3) works at 1.5 mm; cases are a number of classes,
+with m for mirroring (else --disable_tta). nnU-Net runs in one process with as many threads, once with glibc's malloc as it is and once told to keep
+large blocks; the faster of the two counts. Prints JSON, then a table of medians, and of ratios the least and the median over the rounds.
 """
 import argparse
 import json
