@@ -73,7 +73,8 @@ def measured(command, environment):
         sys.exit(f"{command[0]} ended with {process.returncode}")
     lines = [line for line in text.splitlines() if line.startswith("{")]
     out = json.loads(lines[-1]) if lines else {"seconds": {}, "peak_mb": {}}
-    out["seconds"]["total"], out["peak_mb"]["total"] = seconds, usage.ru_maxrss / 1024
+    # A mark between stages also takes back what ru_maxrss holds.
+    out["seconds"]["total"], out["peak_mb"]["total"] = seconds, max([usage.ru_maxrss / 1024, *out["peak_mb"].values()])
     return out
 
 
