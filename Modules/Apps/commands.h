@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "oncotome/dicom/scan.h"
+#include "oncotome/engine/model_package.h"
 
 namespace oncotome::apps {
 
@@ -17,6 +18,12 @@ struct Common {
 /// --geometry, the same on every command that reads a series.
 void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy);
 
+/// What can be chosen of an nnU-Net: --folds, --checkpoint, --configuration, --no-mirroring, --step and more.
+void add_model_options(CLI::App& command, engine::ModelOptions& options);
+
+/// --device and --threads.
+void add_device_options(CLI::App& command, std::string& device, int& threads);
+
 /// --json [FILE]: JSON goes to the file, or to stdout where there is none or it is "-" (then `file` is empty).
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout);
 
@@ -25,11 +32,15 @@ void print_geometry(const nlohmann::json& geometry);
 
 /// Each adds its subcommand; it runs when it was chosen, and throws Error.
 void add_segment(CLI::App& app, Common& common);
+void add_predict(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_convert(CLI::App& app, Common& common);
 void add_evaluate(CLI::App& app, Common& common);
 void add_deidentify(CLI::App& app, Common& common);
 void add_models(CLI::App& app, Common& common);
 void add_doctor(CLI::App& app, Common& common);
+
+/// nnU-Net spells long options of predict with one dash: "-chk" becomes "--chk".
+void accept_nnunet_spelling(std::vector<std::string>& arguments);
 
 }  // namespace oncotome::apps

@@ -26,6 +26,25 @@ void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy) {
       ->transform(CLI::CheckedTransformer(names).description("strict, correct or fill"));
 }
 
+void add_model_options(CLI::App& command, engine::ModelOptions& options) {
+  command.add_option("--folds", options.folds, "Folds of an nnU-Net, such as 0,1 or all (default: every one)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--checkpoint", options.checkpoint, "Its file in each fold (default: checkpoint_final.pth)");
+  command.add_option("--configuration", options.configuration, "Where its folder holds several, such as 3d_fullres");
+  command.add_option("--step", options.step, "From one tile to the next, in tiles (default: 0.5)");
+  command.add_flag("!--no-mirroring", options.mirroring, "Do not predict mirrored images too: faster, less accurate");
+  command.add_option("--postprocessing", options.postprocessing, "Its postprocessing.json");
+  command.add_flag_callback(
+      "--float32", [&options] { options.half_accumulators = false; },
+      "Sum tiles in float32: finer than nnU-Net's half precision");
+}
+
+void add_device_options(CLI::App& command, std::string& device, int& threads) {
+  command.add_option("-d,--device", device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  command.add_option("-t,--threads", threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));
+}
+
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout) {
   command
       .add_option_function<std::string>(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
   app.add_flag("-q,--quiet", common.quiet, "No progress");
   app.add_flag("--json", common.json, "The result as JSON on stdout")->group("");
   apps::add_segment(app, common);
+  apps::add_predict(app, common);
   apps::add_inspect(app, common);
   apps::add_convert(app, common);
   apps::add_evaluate(app, common);
@@ -49,7 +51,10 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done (a study without a lesion too), 2 wrong usage, 10-14 input, 20-30 DICOM that cannot be read "
       "rightly,\n40-43 channels and preconditions, 50-54 model, 60-62 device and memory, 70-72 output, 130 cancelled.");
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments(argv + std::min(1, argc), argv + argc);
+    apps::accept_nnunet_spelling(arguments);
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+    app.parse(std::move(arguments));
     std::cout.flush();
     if (!std::cout) return fail("output.unwritable", "cannot write to stdout", 71);
     return 0;

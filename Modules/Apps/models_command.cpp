@@ -13,13 +13,43 @@
 namespace oncotome::apps {
 namespace {
 
+/// Of a network: its floating-point tensors, each once, but for an optimizer's.
+std::size_t count_parameters(const engine::WeightFile& file) {
+  std::size_t count = 0;
+  for (const engine::WeightFile::Entry& entry : file.tensors())
+    if (entry.dtype.find("float") != std::string::npos && entry.name.rfind("optimizer", 0) != 0 &&
+        entry.same_as.empty())
+      count += engine::Tensor::count(entry.shape);
+  return count;
+}
+
+nlohmann::json stage_json(const engine::NnUnetStage& stage) {
+  const engine::nnunet::Configuration& c = stage.configuration;
+  nlohmann::json j{{"configuration", c.name},
+                   {"network", c.network.residual_encoder ? "ResidualEncoderUNet" : "PlainConvUNet"},
+                   {"dimensions", c.network.dimensions},
+                   {"features", c.network.features},
+                   {"patch_size", c.patch_size},
+                   {"spacing_mm", c.spacing_mm},
+                   {"mirror_axes", stage.mirror_axes},
+                   {"parameters", 0}};
+  for (const std::string& checkpoint : stage.checkpoints) {
+    j["folds"].push_back(std::filesystem::path(checkpoint).parent_path().filename().string());
+    j["parameters"] = j["parameters"].get<std::size_t>() + count_parameters(*engine::WeightFile::open(checkpoint));
+  }
+  if (!stage.previous.empty()) j["previous"] = stage_json(stage.previous[0]);
+  return j;
+}
+
 void show(const std::string& folder, const Common& common) {
   const engine::ModelPackage package = engine::read_model_package(folder);
-  const engine::Weights weights = engine::read_package_weights(package);
-  std::size_t parameters = 0;
-  for (const auto& [name, tensor] : weights) parameters += tensor.values.size();
   nlohmann::json j = workflow::model_json(package);
-  j["parameters"] = parameters;
+  if (const auto* nnunet = std::get_if<engine::NnUnetInference>(&package.inference)) {
+    j["nnunet"] = stage_json(nnunet->ensemble.front());
+    j["parameters"] = j["nnunet"]["parameters"];
+  } else {
+    j["parameters"] = count_parameters(*engine::WeightFile::open(engine::checked_weights_path(package)));
+  }
   for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
   for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
   if (common.json) {
@@ -30,9 +60,16 @@ void show(const std::string& folder, const Common& common) {
   for (const engine::ChannelSpec& channel : package.channels) std::cout << ' ' << channel.name;
   std::cout << " (" << package.modality << ")\n  labels   ";
   for (const Label& label : package.labels) std::cout << ' ' << int{label.value} << " = " << label.name << ';';
-  std::cout << "\n  weights   " << parameters << " parameters, SHA-256 " << package.weights_sha256 << "\n  license   "
-            << package.license << "\n  origin    " << package.origin << "\n  use       " << package.intended_use
-            << '\n';
+  std::cout << "\n  weights   " << j["parameters"] << " parameters";
+  if (!package.weights_sha256.empty()) std::cout << ", SHA-256 " << package.weights_sha256;
+  for (nlohmann::json stage = j.value("nnunet", nlohmann::json()); !stage.is_null();
+       stage = stage.value("previous", nlohmann::json()))
+    std::cout << "\n  stage     " << stage["configuration"].get<std::string>() << ", "
+              << stage["network"].get<std::string>() << ", features " << stage["features"] << ", patch "
+              << stage["patch_size"] << ", spacing " << stage["spacing_mm"] << " mm, folds " << stage["folds"]
+              << ", mirrored over " << stage["mirror_axes"];
+  std::cout << "\n  license   " << package.license << "\n  origin    " << package.origin << "\n  use       "
+            << package.intended_use << '\n';
 }
 
 /// A number, a text, or a few of them; not a tree.
@@ -52,15 +89,13 @@ void show_weights(const std::string& path, const Common& common) {
   const auto file = engine::WeightFile::open(path);
   const nlohmann::ordered_json contents = file->contents();
   nlohmann::json values = nlohmann::json::object(), tensors = nlohmann::json::array();
-  std::size_t parameters = 0;
+  const std::size_t parameters = count_parameters(*file);
   for (const auto& [name, value] : contents.items())
     if (is_short(value)) values[name] = value;
   for (const engine::WeightFile::Entry& entry : file->tensors()) {
     nlohmann::json tensor = {{"name", entry.name}, {"dtype", entry.dtype}, {"shape", entry.shape}};
     if (!entry.same_as.empty()) tensor["same_as"] = entry.same_as;
     tensors.push_back(std::move(tensor));
-    const bool is_network = entry.dtype.find("float") != std::string::npos && entry.name.rfind("optimizer", 0) != 0;
-    if (is_network && entry.same_as.empty()) parameters += engine::Tensor::count(entry.shape);
   }
   if (common.json) {
     std::cout << workflow::json_text(

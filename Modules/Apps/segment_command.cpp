@@ -65,7 +65,14 @@ void add_segment(CLI::App& app, Common& common) {
   workflow::StudyRequest& request = options->request;
   CLI::App* command = app.add_subcommand("segment", "Segment and measure the tumors of one study");
   command->add_option("INPUT", request.input.paths, "DICOM folders or files (a study); or NIfTI/NRRD volumes");
-  command->add_option("-m,--model", request.model_folder, "Model package: a folder with model.json")->required();
+  command
+      ->add_option(
+          "-m,--model", request.models,
+          "Model: a package (a folder with model.json), or a results folder of nnU-Net v2 or its .zip; several "
+          "of these are an ensemble")
+      ->required()
+      ->allow_extra_args(false);
+  add_model_options(*command, request.model_options);
   command->add_option("-o,--output", request.output_folder, "Folder for the results; appears whole or not at all")
       ->required();
   command
@@ -96,9 +103,7 @@ void add_segment(CLI::App& app, Common& common) {
                                                                             {"never", dicom::EmptyFrames::never}},
                                   CLI::ignore_case)
               .description(""));
-  command->add_option("-d,--device", options->device, "auto, cpu or cuda")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  command->add_option("-t,--threads", request.threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));
+  add_device_options(*command, options->device, request.threads);
   command->add_option("--seed", request.seed, "Seed of the noise that some models want outside the brain");
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");

@@ -141,7 +141,7 @@ class Conditioner {
     const Job job = part("extract brain", 0.7, 1);
     const auto model = engine::Model::load(package, request_.device, request_.threads);
     engine::Segmentation found =
-        engine::segment(*model, {{channel.volume.geometry, channel.volume.voxels.data()}}, nullptr, 0, job);
+        engine::segment(*model, {{channel.volume.geometry, channel.volume.voxels.data()}}, {}, job);
     std::size_t count = 0;
     for (std::uint8_t v : found.labels.voxels) count += v != 0;
     std::string text = channel.name + " by " + package.name + ": " +

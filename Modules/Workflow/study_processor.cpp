@@ -54,7 +54,11 @@ LabelVolume read_labels(const std::string& path, const std::string& what) {
 class Processor {
  public:
   Processor(const StudyRequest& request, const Job& job)
-      : request_(request), job_(job), package_(engine::read_model_package(request.model_folder)), time_(job_time()) {}
+      : request_(request),
+        job_(job),
+        models_(request.models, job, ArchiveNames::kept),
+        package_(engine::read_model_ensemble(models_.paths(), request.model_options)),
+        time_(job_time()) {}
 
   json run() {
     check_output();
@@ -162,7 +166,11 @@ class Processor {
 
   void segment() {
     tell("load model", 0.0);
+    // Arrays that came from files lie as the network's training read them; those of DICOM as ITK's reader lays them.
+    if (std::holds_alternative<engine::NnUnetInference>(package_.inference))
+      package_.preparation.orient = inputs_.from_dicom;
     const auto model = engine::Model::load(package_, request_.device, request_.threads);
+    package_ = model->package();
     backend_ = model->backend().name();
     device_ = model->backend().device();
     timings_.lap("load model");
@@ -348,7 +356,8 @@ class Processor {
 
   const StudyRequest& request_;
   const Job& job_;
-  const ModelPackage package_;
+  const UnpackedInput models_;
+  ModelPackage package_;
   const std::time_t time_;
   fs::path folder_;
   StudyInputs inputs_;

@@ -13,7 +13,8 @@ namespace oncotome::workflow {
 
 struct StudyRequest {
   InputRequest input;
-  std::string model_folder;
+  std::vector<std::string> models;  ///< Folders or .zip; several nnU-Nets are an ensemble.
+  engine::ModelOptions model_options;
   std::string output_folder;
   std::string brain_model_folder;  ///< For a model that extracts the brain; empty: the package beside the model.
   std::string mask_file;           ///< Optional NIfTI or NRRD mask of the body part.

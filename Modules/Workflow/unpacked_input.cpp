@@ -32,7 +32,7 @@ std::string suffix_of(const std::string& name) {
 
 class Archive {
  public:
-  explicit Archive(const std::string& path) : zip_(unzOpen64(path.c_str()), unzClose) {
+  Archive(const std::string& path, ArchiveNames names) : names_(names), zip_(unzOpen64(path.c_str()), unzClose) {
     if (!zip_) damaged();
     unz_global_info64 info{};
     if (unzGetGlobalInfo64(zip_.get(), &info) != UNZ_OK) damaged();
@@ -45,12 +45,12 @@ class Archive {
       job.report("unpack", static_cast<double>(i) / static_cast<double>(entries_));
       job.check();
       if ((i == 0 ? unzGoToFirstFile(zip_.get()) : unzGoToNextFile(zip_.get())) != UNZ_OK) damaged();
-      unpack_entry(folder + "/" + std::to_string(i));
+      unpack_entry(folder, std::to_string(i));
     }
   }
 
  private:
-  void unpack_entry(const std::string& path) {
+  void unpack_entry(const std::string& folder, const std::string& number) {
     unz_file_info64 info{};
     std::string name(65536, '\0');
     if (unzGetCurrentFileInfo64(zip_.get(), &info, name.data(), name.size(), nullptr, 0, nullptr, 0) != UNZ_OK)
@@ -64,7 +64,17 @@ class Archive {
       refuse(ErrorCode::input_unsupported, "is packed in a way that is not supported: unpack it first");
     if (unzOpenCurrentFile(zip_.get()) != UNZ_OK) damaged();
     const std::uint64_t most = std::max(kSmall, kMaxRatio * std::uint64_t{info.compressed_size});
-    std::ofstream out(path + (suffix_of(name) == ".dcm" ? ".dcm" : ""), std::ios::binary);
+    fs::path place = fs::path(folder) / (number + (suffix_of(name) == ".dcm" ? ".dcm" : ""));
+    if (names_ == ArchiveNames::kept) {
+      const fs::path kept = fs::path(name).lexically_normal();
+      if (kept.is_absolute() || *kept.begin() == ".." || std::distance(kept.begin(), kept.end()) > 16)
+        refuse(ErrorCode::input_unsupported, "names a place outside of itself");
+      place = fs::path(folder) / kept;
+      std::error_code error;
+      fs::create_directories(place.parent_path(), error);
+      if (fs::exists(place, error)) refuse(ErrorCode::input_unsupported, "names a file twice");
+    }
+    std::ofstream out(place, std::ios::binary);
     std::uint64_t size = 0;
     for (int got = 1; got > 0;) {
       got = unzReadCurrentFile(zip_.get(), buffer_.data(), static_cast<unsigned>(buffer_.size()));
@@ -82,6 +92,7 @@ class Archive {
     if (unzCloseCurrentFile(zip_.get()) != UNZ_OK) damaged();
   }
 
+  ArchiveNames names_;
   std::unique_ptr<void, int (*)(unzFile)> zip_;
   std::uint64_t entries_ = 0, total_ = 0;
   std::vector<char> buffer_ = std::vector<char>(1 << 16);
@@ -101,11 +112,12 @@ std::unique_ptr<AtomicDirectory> private_folder() {
 
 }  // namespace
 
-UnpackedInput::UnpackedInput(std::vector<std::string> paths, const Job& job) : paths_(std::move(paths)) {
+UnpackedInput::UnpackedInput(std::vector<std::string> paths, const Job& job, ArchiveNames names)
+    : paths_(std::move(paths)) {
   for (std::string& path : paths_) {
     std::error_code ignored;
     if (suffix_of(path) != ".zip" || !fs::is_regular_file(path, ignored)) continue;
-    Archive archive(path);
+    Archive archive(path, names);
     folders_.push_back(private_folder());
     archive.unpack(folders_.back()->path().string(), job);
     path = folders_.back()->path().string();

@@ -10,13 +10,16 @@
 
 namespace oncotome::workflow {
 
+/// What becomes of the names in an archive: an input's never become paths; a model's folders are kept.
+enum class ArchiveNames { numbered, kept };
+
 /// Input paths, each .zip archive replaced by a folder with its files, which is private (mode 0700, under $TMPDIR) and
-/// goes with this object. No name of an archive becomes a path.
+/// goes with this object.
 class UnpackedInput {
  public:
   /// Throws Error{input_unreadable, input_unsupported, output_unwritable, cancelled}; encrypted archives, and those
   /// that unpack to more than 100,000 files, 8 GiB or 100 times a file's packed size, are input_unsupported.
-  UnpackedInput(std::vector<std::string> paths, const Job& job);
+  UnpackedInput(std::vector<std::string> paths, const Job& job, ArchiveNames names = ArchiveNames::numbered);
 
   const std::vector<std::string>& paths() const { return paths_; }
 

@@ -73,6 +73,28 @@ def compare(program, run, scratch):
     need(min(dice) >= 0.999, f"{name}: Dice {min(dice):.5f}")
 
 
+def compare_without_plans(program, run, scratch):
+    """The checkpoint holds what plans.json and dataset.json say."""
+    model = scratch / "without_plans"
+    shutil.copytree(FOLDER / run["model"], model)
+    (model / "plans.json").unlink()
+    (model / "dataset.json").unlink()
+    compare(program, {**run, "model": model}, scratch)
+
+
+def on_image(maps, image_file, model):
+    """Arrays as nnU-Net's reader laid them, on the image's own grid: there oncotome leaves probabilities."""
+    plans = json.loads((model / "plans.json").read_text())
+    image = sitk.ReadImage(str(image_file))
+    read = sitk.DICOMOrient(image, "RAS") if "Reorient" in plans["image_reader_writer"] else image
+    out = []
+    for values in maps:
+        one = sitk.GetImageFromArray(values.transpose(plans["transpose_backward"]))
+        one.CopyInformation(read)
+        out.append(sitk.GetArrayFromImage(sitk.Resample(one, image, sitk.Transform(), sitk.sitkNearestNeighbor)))
+    return np.stack(out)
+
+
 def compare_probabilities(program, run, scratch):
     """An .npz is in the orientation of the training's reader, as nnU-Net writes it and its ensembling expects it."""
     output = scratch / "probabilities"
@@ -81,7 +103,7 @@ def compare_probabilities(program, run, scratch):
     need(done.returncode == 0, f"{run['labels']} with probabilities: exit {done.returncode}, {done.stderr.strip()}")
     for want_file in sorted((FOLDER / run["stages"]).glob("*.safetensors")) if done.returncode == 0 else []:
         got = np.load(output / f"{want_file.stem}.npz")["probabilities"]
-        want = stored(want_file, "probabilities")
+        want = on_image(stored(want_file, "probabilities"), FOLDER / run["images"] / f"{want_file.stem}_0000.nii.gz", FOLDER / run["model"])
         worst = np.abs(got - want).max() if got.shape == want.shape else np.inf
         print(f"{run['labels']:45} {want_file.stem}: probabilities differ by at most {worst:.2g}")
         need(got.dtype == np.float32 and worst < 2e-3, f"{run['labels']} {want_file.stem}: probabilities {got.shape}, by {worst:.2g}")
@@ -223,6 +245,7 @@ def main():
         scratch = pathlib.Path(folder)
         for run in runs:
             compare(program, run, scratch)
+        compare_without_plans(program, runs[0], scratch)
         for run in runs:
             if run["probabilities"]:
                 compare_probabilities(program, run, scratch)

@@ -122,8 +122,7 @@ std::array<std::uint8_t, 32> Sha256::finish() noexcept {
   return digest;
 }
 
-namespace {
-std::string to_hex(const std::array<std::uint8_t, 32>& digest) {
+std::string hex(const std::array<std::uint8_t, 32>& digest) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (std::uint8_t byte : digest) {
@@ -132,12 +131,11 @@ std::string to_hex(const std::array<std::uint8_t, 32>& digest) {
   }
   return text;
 }
-}  // namespace
 
 std::string sha256_hex(std::string_view bytes) {
   Sha256 hash;
   hash.update(bytes.data(), bytes.size());
-  return to_hex(hash.finish());
+  return hex(hash.finish());
 }
 
 std::string sha256_hex_of_file(const std::string& path) {
@@ -147,7 +145,7 @@ std::string sha256_hex_of_file(const std::string& path) {
   std::vector<char> buffer(1 << 20);
   while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), file.get())) hash.update(buffer.data(), n);
   if (std::ferror(file.get())) throw Error(ErrorCode::input_unreadable, "reading failed while taking a SHA-256");
-  return to_hex(hash.finish());
+  return hex(hash.finish());
 }
 
 std::string make_uid(std::string_view seed) {

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "monai/bundle.h"
+#include "nnunet/package.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/safetensors.h"
@@ -95,7 +96,7 @@ void check_label_values(const ModelPackage& p) {
     used.assign(tiles->class_labels.begin() + 1, tiles->class_labels.end());
   else if (const auto* meshnet = std::get_if<MeshNetInference>(&p.inference))
     used.assign(meshnet->class_labels.begin() + 1, meshnet->class_labels.end());
-  else
+  else if (std::holds_alternative<MsnetCascadeInference>(p.inference))
     used = {1, 2, 4};
   for (const Region& region : p.regions) used.insert(used.end(), region.labels.begin(), region.labels.end());
   for (std::uint8_t value : used)
@@ -104,22 +105,36 @@ void check_label_values(const ModelPackage& p) {
 }
 
 ModelPackage parse(const json& j, const std::string& folder) {
-  ModelPackage p;
-  p.folder = folder;
   const auto schema = j.at("schema").get<std::string>();
   if (schema != "oncotome.model/1")
     throw Error(ErrorCode::model_unsupported,
                 "model.json has schema '" + schema + "'; this version reads oncotome.model/1");
+  ModelPackage p = read_description(j);
+  p.folder = folder;
+  p.weights_file = j.at("weights").at("file").get<std::string>();
+  p.weights_sha256 = j.at("weights").at("sha256").get<std::string>();
+  if (p.weights_file.empty() || std::filesystem::path(p.weights_file).filename() != p.weights_file)
+    invalid_package("the weights file must lie beside it");
+  p.preparation = read_preparation(j.at("preparation"), p);
+  p.inference = read_network(j.at("network"), p);
+  check_label_values(p);
+  return p;
+}
+
+bool within(const std::optional<double>& value, const std::optional<ChannelRule::Range>& range) {
+  return !range || (value && *value >= range->first && *value <= range->second);
+}
+
+}  // namespace
+
+ModelPackage read_description(const json& j) {
+  ModelPackage p;
   p.name = j.at("name").get<std::string>();
   p.title = j.at("title").get<std::string>();
   p.version = j.at("version").get<std::string>();
   p.intended_use = j.at("intended_use").get<std::string>();
   p.license = j.at("license").get<std::string>();
   p.origin = j.at("origin").get<std::string>();
-  p.weights_file = j.at("weights").at("file").get<std::string>();
-  p.weights_sha256 = j.at("weights").at("sha256").get<std::string>();
-  if (p.weights_file.empty() || std::filesystem::path(p.weights_file).filename() != p.weights_file)
-    invalid_package("the weights file must lie beside it");
   const json& input = j.at("input");
   p.modality = input.at("modality").get<std::string>();
   p.region = read_code(input.at("region"));
@@ -135,21 +150,12 @@ ModelPackage parse(const json& j, const std::string& folder) {
     if (p.channel_index(p.channels[i].name) != i) invalid_package("two channels have the same name");
   p.reference_channel = p.channel_index(input.value("reference_channel", p.channels[0].name));
   p.display_channel = p.channel_index(input.value("display_channel", p.channels[p.reference_channel].name));
-  p.preparation = read_preparation(j.at("preparation"), p);
-  p.inference = read_network(j.at("network"), p);
   p.labels = read_labels(j.at("labels"));
   for (const json& region : j.value("regions", json::array()))
     p.regions.push_back({region.at("name").get<std::string>(), read_bytes(region.at("labels"))});
-  check_label_values(p);
   p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
   return p;
 }
-
-bool within(const std::optional<double>& value, const std::optional<ChannelRule::Range>& range) {
-  return !range || (value && *value >= range->first && *value <= range->second);
-}
-
-}  // namespace
 
 void invalid_package(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
 
@@ -180,7 +186,7 @@ std::string ChannelRule::text() const {
   if (repetition_time_ms) add("TR");
   if (echo_time_ms) add("TE");
   if (inversion_time_ms) add("TI");
-  return "recognized by " + words;
+  return words.empty() ? "the only one of its kind" : "recognized by " + words;
 }
 
 bool ChannelSpec::is_called(const std::string& other) const {
@@ -203,14 +209,26 @@ std::size_t ModelPackage::channel_index(const std::string& wanted) const {
   throw Error(ErrorCode::usage, "the model has no channel '" + wanted + "'; its channels are " + names);
 }
 
-ModelPackage read_model_package(const std::string& folder) {
+bool ModelOptions::is_default() const {
+  const ModelOptions d;
+  return folds == d.folds && checkpoint == d.checkpoint && configuration == d.configuration &&
+         mirroring == d.mirroring && step == d.step && half_accumulators == d.half_accumulators &&
+         postprocessing.empty() && !previous_labels_given;
+}
+
+ModelPackage read_model_package(const std::string& folder, const ModelOptions& options) {
   std::ifstream file(std::filesystem::path(folder) / "model.json");
-  if (!file && monai::is_bundle(folder)) return monai::read_bundle(folder);
-  if (!file)
-    throw Error(
-        ErrorCode::model_not_found,
-        "no model.json in '" + folder + "'; give a model package folder (make one with: oncotome models import)");
+  const bool bundle = !file && monai::is_bundle(folder);
+  if (!file && !bundle) return nnunet::read_package({folder}, options);
+  if (!options.is_default())
+    throw Error(ErrorCode::usage,
+                "folds, checkpoint, configuration, step and mirroring can be chosen of nnU-Nets only");
+  if (bundle) return monai::read_bundle(folder);
   return parse_model_package({std::istreambuf_iterator<char>(file), {}}, folder);
+}
+
+ModelPackage read_model_ensemble(const std::vector<std::string>& folders, const ModelOptions& options) {
+  return folders.size() == 1 ? read_model_package(folders[0], options) : nnunet::read_package(folders, options);
 }
 
 ModelPackage parse_model_package(const std::string& text, const std::string& folder) {

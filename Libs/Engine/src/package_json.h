@@ -13,6 +13,10 @@ namespace oncotome::engine {
 /// Numbers of 0 to 255; nlohmann-json would wrap 258 to 2.
 std::vector<std::uint8_t> read_bytes(const nlohmann::json& j);
 
+/// Names, channels, labels, regions and lesions of model.json, or of what stands for it; not preparation, network and
+/// weights. Throws Error{model_invalid}, nlohmann::json::exception.
+ModelPackage read_description(const nlohmann::json& j);
+
 /// model.json's "preparation"; the package's channels are known. Throws Error{model_invalid, model_unsupported}.
 Preparation read_preparation(const nlohmann::json& steps, const ModelPackage& package);
 

@@ -70,20 +70,6 @@ std::vector<T> cropped(const std::vector<T>& in, const Index3& size, const Index
   return out;
 }
 
-void check_inputs(const ModelPackage& package, const std::vector<ChannelView>& channels) {
-  if (channels.size() != package.channels.size())
-    throw Error(ErrorCode::usage, "the model takes " + std::to_string(package.channels.size()) + " channels, not " +
-                                      std::to_string(channels.size()));
-  for (std::size_t c = 0; c < channels.size(); ++c) {
-    const std::size_t count = channels[c].geometry.voxel_count();
-    if (count == 0) throw Error(ErrorCode::precondition_unmet, "channel " + package.channels[c].name + " is empty");
-    for (std::size_t i = 0; i < count; ++i)
-      if (!std::isfinite(channels[c].voxels[i]))
-        throw Error(ErrorCode::precondition_unmet,
-                    "channel " + package.channels[c].name + " holds values that are not finite; repair the file");
-  }
-}
-
 // A channel that ends inside the body would be zeros there, which no network can tell from tissue.
 void check_coverage(const ModelPackage& package, const std::vector<ChannelView>& channels, const Geometry& grid,
                     const Mask& foreground, Prepared& out) {
@@ -105,6 +91,20 @@ void check_coverage(const ModelPackage& package, const std::vector<ChannelView>&
 
 }  // namespace
 
+void check_inputs(const ModelPackage& package, const std::vector<ChannelView>& channels) {
+  if (channels.size() != package.channels.size())
+    throw Error(ErrorCode::usage, "the model takes " + std::to_string(package.channels.size()) + " channels, not " +
+                                      std::to_string(channels.size()));
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    const std::size_t count = channels[c].geometry.voxel_count();
+    if (count == 0) throw Error(ErrorCode::precondition_unmet, "channel " + package.channels[c].name + " is empty");
+    for (std::size_t i = 0; i < count; ++i)
+      if (!std::isfinite(channels[c].voxels[i]))
+        throw Error(ErrorCode::precondition_unmet,
+                    "channel " + package.channels[c].name + " holds values that are not finite; repair the file");
+  }
+}
+
 Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& channels, const LabelVolume* mask,
                  std::uint64_t seed, const Job& job) {
   check_inputs(package, channels);
@@ -119,7 +119,7 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
     note("conform", "to " + triple(grid.size) + " voxels of " + triple(grid.spacing_mm) + " mm, linear");
   }
   if (wanted.orient) {
-    grid = oriented_lps(grid);
+    grid = oriented(grid);
     note("orient", same_grid(grid, reference) ? "axes are L, P, S already" : "axes turned to L, P, S");
   }
   if (wanted.resample_spacing_mm) {

@@ -49,7 +49,7 @@ void fill(Volume<T>& out, const Geometry& source, Sample&& sample) {
 
 }  // namespace
 
-Geometry oriented_lps(const Geometry& grid) {
+Geometry oriented(const Geometry& grid, const std::array<bool, 3>& against_lps) {
   // Of the six ways to name the axes, the one that turns them least.
   std::array<std::size_t, 3> best{0, 1, 2}, order{0, 1, 2};
   double best_score = -1;
@@ -66,7 +66,7 @@ Geometry oriented_lps(const Geometry& grid) {
   Vec3 first{};
   for (std::size_t a = 0; a < 3; ++a) {
     const std::size_t from = best[a];
-    const bool flip = grid.axis[from][a] < 0;
+    const bool flip = (grid.axis[from][a] < 0) != against_lps[a];
     out.size[a] = grid.size[from];
     out.spacing_mm[a] = grid.spacing_mm[from];
     out.axis[a] = (flip ? -1.0 : 1.0) * grid.axis[from];

@@ -2,27 +2,16 @@
 #include "oncotome/engine/session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "monai/run.h"
+#include "nnunet/session.h"
+#include "oncotome/core/digest.h"
 #include "oncotome/engine/inference.h"
+#include "stopwatch.h"
 
 namespace oncotome::engine {
 namespace {
-
-class Stopwatch {
- public:
-  double lap_ms() {
-    const auto now = std::chrono::steady_clock::now();
-    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
-    last_ = now;
-    return ms;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 ProbabilityMap restored(Probability probability, const Geometry& grid, const Geometry& reference) {
   const Volume<float> values = resample_linear({grid, probability.values.data()}, reference);
@@ -38,6 +27,13 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
   auto model = std::make_shared<Model>();
   model->package_ = std::move(package);
   const ModelPackage& p = model->package_;
+  if (const auto* nnunet = std::get_if<NnUnetInference>(&p.inference)) {
+    model->backend_ = load_backend(device, threads);
+    Sha256 digest;
+    model->networks_ = nnunet::load_networks(*nnunet, *model->backend_, digest);
+    model->package_.weights_sha256 = hex(digest.finish());
+    return model;
+  }
   if (const auto* bundle = std::get_if<MonaiInference>(&p.inference)) {
     const std::string path = checked_weights_path(p);
     if (std::holds_alternative<monai::Script>(bundle->network.architecture)) {
@@ -89,17 +85,21 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
   return model;
 }
 
-Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const LabelVolume* mask,
-                     std::uint64_t seed, const Job& job, bool with_probabilities) {
-  Stopwatch watch;
+Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,
+                     const Job& job) {
   const ModelPackage& package = model.package();
+  if (const auto* nnunet = std::get_if<NnUnetInference>(&package.inference)) {
+    if (request.mask != nullptr) throw Error(ErrorCode::usage, "this model has no use for a mask; leave it out");
+    return nnunet::segment(model, *nnunet, channels, request, job);
+  }
+  Stopwatch watch;
   if (std::holds_alternative<MonaiInference>(package.inference)) {
     Segmentation out;
     out.labels = monai::run(model.network("tile"), package, channels, out.steps, job);
     out.timings_ms.emplace_back("network", watch.lap_ms());
     return out;
   }
-  Prepared prepared = prepare(package, channels, mask, seed, job);
+  Prepared prepared = prepare(package, channels, request.mask, request.seed, job);
   Segmentation out;
   out.timings_ms.emplace_back("prepare", watch.lap_ms());
 
@@ -107,12 +107,12 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   std::vector<Probability> probabilities;
   labels.geometry = prepared.grid;
   if (const auto* tiles = package.tiled())
-    labels.voxels = run_sliding_window(model, *tiles, prepared, job, with_probabilities ? &probabilities : nullptr);
+    labels.voxels = run_sliding_window(model, *tiles, prepared, job, request.probabilities ? &probabilities : nullptr);
   else if (const auto* meshnet = std::get_if<MeshNetInference>(&package.inference))
     labels.voxels = run_meshnet(model, *meshnet, prepared, job);
   else
-    labels.voxels = run_msnet_cascade(model, std::get<MsnetCascadeInference>(package.inference), prepared, seed, job,
-                                      with_probabilities ? &probabilities : nullptr);
+    labels.voxels = run_msnet_cascade(model, std::get<MsnetCascadeInference>(package.inference), prepared, request.seed,
+                                      job, request.probabilities ? &probabilities : nullptr);
   out.timings_ms.emplace_back("network", watch.lap_ms());
 
   out.labels = resample_nearest(labels, channels[package.reference_channel].geometry);

@@ -34,7 +34,7 @@ Volume<float> sampled(const Geometry& g) {
 
 TEST(Resample, Turning_the_axes_to_LPS_keeps_every_voxel_and_its_place) {
   const Volume<float> v = sampled(turned());
-  const Geometry lps = oriented_lps(v.geometry);
+  const Geometry lps = oriented(v.geometry);
   EXPECT_EQ(lps.size, (Index3{7, 6, 5}));
   for (std::size_t a = 0; a < 3; ++a) EXPECT_GT(lps.axis[a][a], 0.999);
   const Volume<float> out = resample_linear({v.geometry, v.voxels.data()}, lps);
@@ -59,7 +59,7 @@ TEST(Resample, Another_spacing_covers_the_same_box_and_gives_a_linear_field_exac
 TEST(Resample, Labels_survive_the_way_to_LPS_and_back) {
   LabelVolume labels(turned());
   for (std::size_t i = 0; i < labels.voxels.size(); ++i) labels.voxels[i] = static_cast<std::uint8_t>(i % 251);
-  const LabelVolume lps = resample_nearest(labels, oriented_lps(labels.geometry));
+  const LabelVolume lps = resample_nearest(labels, oriented(labels.geometry));
   EXPECT_NE(lps.voxels, labels.voxels);
   EXPECT_EQ(resample_nearest(lps, labels.geometry).voxels, labels.voxels);
 }
@@ -78,7 +78,7 @@ TEST(Resample, Cubic_gives_a_linear_field_exactly_and_keeps_voxels_that_meet) {
   for (std::int64_t z = 2; z < 22; ++z)
     for (std::int64_t y = 0; y < 7; ++y)
       for (std::int64_t x = 1; x < 9; ++x) ASSERT_NEAR(out.at(x, y, z), expected.at(x, y, z), 1e-4);
-  const Geometry lps = oriented_lps(v.geometry);
+  const Geometry lps = oriented(v.geometry);
   EXPECT_EQ(resample_cubic({v.geometry, v.voxels.data()}, lps).voxels,
             resample_linear({v.geometry, v.voxels.data()}, lps).voxels);
 }

@@ -104,7 +104,7 @@ TEST(TorchScript, A_package_of_a_module_and_a_small_json_runs) {
   Geometry grid;
   grid.size = {8, 12, 8};
   const auto loaded = Model::load(read_model_package(folder.string()), Device::automatic, 2);
-  const Segmentation result = segment(*loaded, {{grid, input.values.data()}}, nullptr, 0, Job());
+  const Segmentation result = segment(*loaded, {{grid, input.values.data()}}, {}, Job());
   const std::size_t count = grid.voxel_count();
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < count; ++i) {

@@ -7,13 +7,6 @@
 
 namespace oncotome::engine::nnunet {
 
-/// A step of nnU-Net's post-processing: of what carries any of `labels` only the largest component, or those that tie
-/// for it, stays; the rest becomes background.
-struct KeepLargest {
-  std::vector<int> labels;
-  std::uint8_t background = 0;
-};
-
 /// The steps of postprocessing.json. Throws Error{model_invalid, model_unsupported}.
 std::vector<KeepLargest> read_postprocessing(const nlohmann::ordered_json& file);
 

@@ -141,8 +141,11 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
         {
           mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
         }
-        m_Segmentation = oncotome::engine::segment(
-            *model, channels, mask.voxels.empty() ? nullptr : &mask, m_Seed, job, m_WithProbabilities);
+        oncotome::engine::SegmentRequest request;
+        request.mask = mask.voxels.empty() ? nullptr : &mask;
+        request.seed = m_Seed;
+        request.probabilities = m_WithProbabilities;
+        m_Segmentation = oncotome::engine::segment(*model, channels, request, job);
       });
 
   this->AllocateOutputs();

@@ -109,7 +109,7 @@ TEST_F(TumorSegmentationImageFilter, A_second_update_without_change_does_no_work
 
 TEST_F(TumorSegmentationImageFilter, A_channel_on_another_grid_is_resampled_and_the_correction_is_told)
 {
-  m_B.geometry = oncotome::engine::oriented_lps(m_B.geometry);
+  m_B.geometry = oncotome::engine::oriented(m_B.geometry);
   m_Filter->SetChannel("B", itk::OncotomeBridge::ViewOf(m_B));
   m_Filter->Update();
   ASSERT_EQ(m_Filter->GetSegmentation().corrections.size(), 1u);

@@ -24,6 +24,8 @@ class Sha256 {
 };
 
 /// 64 lower-case hex digits.
+std::string hex(const std::array<std::uint8_t, 32>& digest);
+/// SHA-256 of the bytes, in the same digits.
 std::string sha256_hex(std::string_view bytes);
 /// Of a whole file; throws Error{input_unreadable}.
 std::string sha256_hex_of_file(const std::string& path);

@@ -10,6 +10,7 @@
 #include "oncotome/core/lesion.h"
 #include "oncotome/engine/monai.h"
 #include "oncotome/engine/networks.h"
+#include "oncotome/engine/nnunet.h"
 
 namespace oncotome::engine {
 
@@ -111,25 +112,44 @@ struct MeshNetInference {
   bool largest_component = false;  ///< Only the largest component of all labels is kept.
 };
 
+/// One trained configuration of an nnU-Net results folder.
+struct NnUnetStage {
+  nnunet::Plans plans;
+  nnunet::Configuration configuration;
+  std::vector<std::string> checkpoints;  ///< Paths, one per fold; their logits are averaged.
+  std::vector<int> mirror_axes;          ///< Of the patch's axes D, H, W; empty: predicts once.
+  std::vector<NnUnetStage> previous;     ///< None, or the one whose labels go in too, unless these are given.
+};
+
+struct NnUnetInference {
+  std::vector<NnUnetStage> ensemble;  ///< Of several, the probabilities are averaged.
+  double step = 0.5;                  ///< Of the patch, from one tile to the next.
+  std::vector<nnunet::KeepLargest> postprocessing;
+  bool half_accumulators = true;  ///< Tiles are summed as halves, as nnU-Net does.
+};
+
 /// A union of labels that has a name of its own, such as the tumor core; Dice is told for it.
 struct Region {
   std::string name;
   std::vector<std::uint8_t> labels;
 };
 
-/// A model package: a folder with model.json (schema oncotome.model/1) and a safetensors file, or a MONAI bundle.
-/// Immutable once loaded.
+/// A model: a folder with model.json (schema oncotome.model/1) and a safetensors file, a results folder of nnU-Net v2,
+/// or a MONAI bundle.
 struct ModelPackage {
   std::string folder;
   std::string name, title, version, intended_use, license, origin;
-  std::string weights_file, weights_sha256;
+  std::string weights_file;
+  std::string weights_sha256;  ///< Of the file; of an nnU-Net, of the tensors of its networks, once they are loaded.
   std::string modality;
   Code region;
   std::size_t reference_channel = 0;  ///< Results lie on its grid.
   std::size_t display_channel = 0;    ///< Pictures show it.
   std::vector<ChannelSpec> channels;
   Preparation preparation;
-  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference, ScriptInference, MonaiInference> inference;
+  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference, ScriptInference, MonaiInference, NnUnetInference>
+      inference;
+  std::vector<std::string> doubts;  ///< About the package itself, for the report.
   std::vector<Label> labels;
   std::vector<Region> regions;
   double lesion_min_volume_mm3 = 0;
@@ -140,11 +160,28 @@ struct ModelPackage {
   std::size_t channel_index(const std::string& name) const;
 };
 
-/// Reads and checks model.json, or a MONAI bundle's configuration, not the weights. Throws Error{model_not_found,
-/// model_invalid, model_unsupported}.
-ModelPackage read_model_package(const std::string& folder);
+/// What its user may ask of an nnU-Net.
+struct ModelOptions {
+  std::vector<std::string> folds;  ///< Such as "0" or "all"; empty: every one that is there.
+  std::string checkpoint = "checkpoint_final.pth";
+  std::string configuration;  ///< Where the folder holds several, such as "3d_fullres".
+  bool mirroring = true;
+  double step = 0.5;
+  bool half_accumulators = true;
+  std::string postprocessing;          ///< Path of nnU-Net's postprocessing.json; empty: none.
+  bool previous_labels_given = false;  ///< Of a cascade: its first stage is not run.
 
-/// The same, from the text of a model.json that lies in `folder`.
+  bool is_default() const;
+};
+
+/// Reads and checks what a model says of itself, not the weights. Throws Error{model_not_found, model_invalid,
+/// model_unsupported, usage}.
+ModelPackage read_model_package(const std::string& folder, const ModelOptions& options = {});
+
+/// Several nnU-Nets of the same channels and labels as one, whose probabilities are averaged. Throws the same.
+ModelPackage read_model_ensemble(const std::vector<std::string>& folders, const ModelOptions& options);
+
+/// A package from the text of a model.json that lies in `folder`.
 ModelPackage parse_model_package(const std::string& text, const std::string& folder);
 
 /// Reads the weights and checks their SHA-256. Throws Error{weights_invalid, weights_checksum, input_unreadable}.

@@ -61,6 +61,13 @@ struct Labels {
   std::vector<std::uint8_t> classes() const;  ///< Label of each output channel; of a region, what it sets.
 };
 
+/// A step of nnU-Net's post-processing: of what carries any of `labels` only the largest component, or those that tie
+/// for it, stays; the rest becomes background.
+struct KeepLargest {
+  std::vector<int> labels;
+  std::uint8_t background = 0;
+};
+
 struct Plans {
   std::string dataset_name, plans_name;
   Reader reader = Reader::simple_itk;

@@ -24,6 +24,9 @@ struct Prepared {
   std::vector<std::string> corrections, doubts;
 };
 
+/// One channel per ChannelSpec, none empty, every value finite. Throws Error{usage, precondition_unmet}.
+void check_inputs(const ModelPackage& package, const std::vector<ChannelView>& channels);
+
 /// Carries out the package's preparation; one channel per ChannelSpec, in its order. `mask` (on any grid, 0 or not)
 /// replaces the foreground where it is given. Throws Error{precondition_unmet, usage}.
 Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& channels, const LabelVolume* mask,

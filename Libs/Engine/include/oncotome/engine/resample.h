@@ -11,8 +11,8 @@ struct ChannelView {
   const float* voxels = nullptr;
 };
 
-/// The grid with index axes closest to L, P, S that covers the same voxels.
-Geometry oriented_lps(const Geometry& grid);
+/// The grid with index axes closest to L, P, S, or those opposite where that is said, that covers the same voxels.
+Geometry oriented(const Geometry& grid, const std::array<bool, 3>& against_lps = {false, false, false});
 
 /// A cube of `size` voxels of `spacing_mm` round the grid's center, x to anterior, y to inferior, z to left.
 Geometry conformed(const Geometry& grid, std::int64_t size, double spacing_mm);

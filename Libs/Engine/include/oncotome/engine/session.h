@@ -37,15 +37,24 @@ struct ProbabilityMap {
 struct Segmentation {
   LabelVolume labels;                         ///< On the grid of the reference channel.
   std::vector<ProbabilityMap> probabilities;  ///< When they were asked for.
+  std::vector<float> class_probabilities;     ///< [K,D,H,W] of an nnU-Net, when they were asked for.
   std::vector<StepNote> steps;
   std::vector<std::string> corrections, doubts;
   std::vector<std::pair<std::string, double>> timings_ms;  ///< Per stage.
 };
 
-/// Segments one study: channels in the package's order, an optional mask of the body part. The same input, model, seed
+/// What goes into a segmentation besides the channels, and what is wanted of it.
+struct SegmentRequest {
+  const LabelVolume* mask = nullptr;      ///< Of the body part.
+  const LabelVolume* previous = nullptr;  ///< Labels of an nnU-Net cascade's first stage.
+  std::uint64_t seed = 0;                 ///< Of background noise.
+  bool probabilities = false, class_probabilities = false;
+};
+
+/// Segments one study: channels in the package's order. The same input, model, seed
 /// and device give the same labels. Cancel takes effect within one tile. Throws Error{precondition_unmet,
 /// backend_failed, out_of_memory, result_not_finite, cancelled}.
-Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const LabelVolume* mask,
-                     std::uint64_t seed, const Job& job, bool with_probabilities = false);
+Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,
+                     const Job& job);
 
 }  // namespace oncotome::engine
