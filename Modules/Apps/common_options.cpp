@@ -31,9 +31,16 @@ void add_model_options(CLI::App& command, engine::ModelOptions& options) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command.add_option("--checkpoint", options.checkpoint, "Its file in each fold (default: checkpoint_final.pth)");
-  command.add_option("--configuration", options.configuration, "Where its folder holds several, such as 3d_fullres");
-  command.add_option("--step", options.step, "From one tile to the next, in tiles (default: 0.5)");
+  command.add_option(
+      "--configuration", options.configuration,
+      "Where its folder holds several, such as 3d_fullres, or TotalSegmentator's task, such as total_fast");
+  command.add_option("--step", options.step,
+                     "From one tile to the next, in tiles (default: 0.5, or TotalSegmentator's)");
   command.add_flag("!--no-mirroring", options.mirroring, "Do not predict mirrored images too: faster, less accurate");
+  command
+      .add_option("--remove-small", options.min_volume_mm3,
+                  "Of TotalSegmentator: remove pieces of a label that are not larger than this, mm3 (it takes 200)")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--postprocessing", options.postprocessing, "Its postprocessing.json");
   command.add_flag_callback(
       "--float32", [&options] { options.half_accumulators = false; },

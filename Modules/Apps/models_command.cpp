@@ -47,6 +47,13 @@ void show(const std::string& folder, const Common& common) {
   if (const auto* nnunet = std::get_if<engine::NnUnetInference>(&package.inference)) {
     j["nnunet"] = stage_json(nnunet->ensemble.front());
     j["parameters"] = j["nnunet"]["parameters"];
+  } else if (const auto* total = std::get_if<engine::TotalSegmentatorInference>(&package.inference)) {
+    std::size_t parameters = 0;
+    for (const auto& part : total->parts) {
+      j["parts"].push_back(stage_json(part.model.ensemble.front()));
+      parameters += j["parts"].back()["parameters"].get<std::size_t>();
+    }
+    j["parameters"] = parameters;
   } else {
     j["parameters"] = count_parameters(*engine::WeightFile::open(engine::checked_weights_path(package)));
   }

@@ -120,7 +120,7 @@ class Predictor {
       if (fs::exists(fs::path(package_.folder) / name, error))
         fs::copy_file(fs::path(package_.folder) / name, output(name), fs::copy_options::overwrite_existing, error);
     const json arguments{{"folds", request_.options.folds},
-                         {"tile_step_size", request_.options.step},
+                         {"tile_step_size", request_.options.step.value_or(0.5)},
                          {"use_mirroring", request_.options.mirroring},
                          {"checkpoint_name", request_.options.checkpoint},
                          {"save_probabilities", request_.probabilities},

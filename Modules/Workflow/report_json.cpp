@@ -63,6 +63,17 @@ json labels_json(const LabelVolume& labels, const std::vector<Label>& table) {
   return out;
 }
 
+json statistics_json(const std::vector<engine::LabelStatistics>& statistics, const std::vector<Label>& table) {
+  json out = json::array();
+  for (std::size_t i = 0; i < statistics.size(); ++i)
+    out.push_back({{"value", statistics[i].label},
+                   {"name", table.at(i).name},
+                   {"volume_ml", statistics[i].volume_mm3 / 1000},
+                   {"mean_intensity", statistics[i].mean_intensity},
+                   {"touches_border", statistics[i].touches_border}});
+  return out;
+}
+
 json lesion_json(const Lesion& lesion, const std::vector<Label>& table) {
   json by_label = json::object();
   for (const Label& label : table) {

@@ -6,7 +6,7 @@
 
 #include "inputs.h"
 #include "oncotome/core/lesion.h"
-#include "oncotome/engine/model_package.h"
+#include "oncotome/engine/session.h"
 
 namespace oncotome::workflow {
 
@@ -21,6 +21,9 @@ nlohmann::json model_json(const engine::ModelPackage& package);
 nlohmann::json geometry_json(const Geometry& geometry);
 nlohmann::json channel_json(const ChannelInput& channel);
 nlohmann::json labels_json(const LabelVolume& labels, const std::vector<Label>& table);
+
+/// One entry per label of `table`, which the statistics are of.
+nlohmann::json statistics_json(const std::vector<engine::LabelStatistics>& statistics, const std::vector<Label>& table);
 nlohmann::json lesion_json(const Lesion& lesion, const std::vector<Label>& table);
 /// How each number is defined.
 nlohmann::json definitions_json();

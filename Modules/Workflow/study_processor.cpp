@@ -64,7 +64,8 @@ class Processor {
     check_output();
     if (request_.formats.count("seg-fractional") > 0 &&
         (std::holds_alternative<engine::MeshNetInference>(package_.inference) ||
-         std::holds_alternative<engine::MonaiInference>(package_.inference)))
+         std::holds_alternative<engine::MonaiInference>(package_.inference) ||
+         std::holds_alternative<engine::TotalSegmentatorInference>(package_.inference)))
       throw Error(ErrorCode::usage, "this model gives no probabilities; leave seg-fractional out of --formats");
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
@@ -188,6 +189,8 @@ class Processor {
     labels_.geometry = reference().volume.geometry;
     for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
     probabilities_ = filter->GetSegmentation().probabilities;
+    if (const auto& statistics = filter->GetSegmentation().statistics; !statistics.empty())
+      report_["statistics"] = statistics_json(statistics, package_.labels);
     timings_.skip();
     for (const auto& [step, note] : filter->GetSegmentation().steps)
       report_["preparation"].push_back({{"step", step}, {"note", note}});

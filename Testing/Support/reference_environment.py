@@ -23,3 +23,10 @@ def enter(venv):
     wrong = [pin for pin in PINS if version(pin.split("==")[0]) != pin.split("==")[1]]
     if wrong:
         sys.exit(f"{venv} lacks {', '.join(wrong)}: give another --venv")
+
+
+def total_segmentator(folder):
+    """Makes totalsegmentator importable from `folder`, without what it asks for besides."""
+    if not pathlib.Path(folder).exists():
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, "TotalSegmentator==2.18.0"], check=True)
+    sys.path.insert(0, str(folder))

@@ -15,6 +15,7 @@
 #include "oncotome/core/error.h"
 #include "oncotome/engine/safetensors.h"
 #include "package_json.h"
+#include "total_segmentator/package.h"
 
 namespace oncotome::engine {
 namespace {
@@ -213,13 +214,18 @@ bool ModelOptions::is_default() const {
   const ModelOptions d;
   return folds == d.folds && checkpoint == d.checkpoint && configuration == d.configuration &&
          mirroring == d.mirroring && step == d.step && half_accumulators == d.half_accumulators &&
-         postprocessing.empty() && !previous_labels_given;
+         min_volume_mm3 == d.min_volume_mm3 && postprocessing.empty() && !previous_labels_given;
 }
 
 ModelPackage read_model_package(const std::string& folder, const ModelOptions& options) {
   std::ifstream file(std::filesystem::path(folder) / "model.json");
   const bool bundle = !file && monai::is_bundle(folder);
-  if (!file && !bundle) return nnunet::read_package({folder}, options);
+  if (!file && !bundle) {
+    if (std::optional<ModelPackage> task = total_segmentator::read_package(folder, options)) return std::move(*task);
+    if (options.min_volume_mm3 > 0)
+      throw Error(ErrorCode::usage, "small pieces can be removed of TotalSegmentator's tasks only");
+    return nnunet::read_package({folder}, options);
+  }
   if (!options.is_default())
     throw Error(ErrorCode::usage,
                 "folds, checkpoint, configuration, step and mirroring can be chosen of nnU-Nets only");

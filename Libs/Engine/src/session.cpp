@@ -9,6 +9,7 @@
 #include "oncotome/core/digest.h"
 #include "oncotome/engine/inference.h"
 #include "stopwatch.h"
+#include "total_segmentator/session.h"
 
 namespace oncotome::engine {
 namespace {
@@ -31,6 +32,13 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
     model->backend_ = load_backend(device, threads);
     Sha256 digest;
     model->networks_ = nnunet::load_networks(*nnunet, *model->backend_, digest);
+    model->package_.weights_sha256 = hex(digest.finish());
+    return model;
+  }
+  if (const auto* total = std::get_if<TotalSegmentatorInference>(&p.inference)) {
+    model->backend_ = load_backend(device, threads);
+    Sha256 digest;
+    model->networks_ = total_segmentator::load_networks(*total, *model->backend_, digest);
     model->package_.weights_sha256 = hex(digest.finish());
     return model;
   }
@@ -88,8 +96,11 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
 Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,
                      const Job& job) {
   const ModelPackage& package = model.package();
-  if (const auto* nnunet = std::get_if<NnUnetInference>(&package.inference)) {
+  const auto* nnunet = std::get_if<NnUnetInference>(&package.inference);
+  const auto* total = std::get_if<TotalSegmentatorInference>(&package.inference);
+  if (nnunet != nullptr || total != nullptr) {
     if (request.mask != nullptr) throw Error(ErrorCode::usage, "this model has no use for a mask; leave it out");
+    if (total != nullptr) return total_segmentator::segment(model, *total, channels, request, job);
     return nnunet::segment(model, *nnunet, channels, request, job);
   }
   Stopwatch watch;

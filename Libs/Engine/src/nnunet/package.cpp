@@ -180,19 +180,6 @@ NnUnetStage read_stage(const fs::path& folder, const ModelOptions& options, Mode
   return stage;
 }
 
-json describe_label(int value, const std::string& name) {
-  const Label label = label_of(static_cast<std::uint8_t>(value), name);
-  const auto code = [](const Code& c) -> json {
-    return {{"value", c.value}, {"scheme", c.scheme}, {"meaning", c.meaning}};
-  };
-  return {{"value", value},
-          {"name", name},
-          {"color", label.color_rgb},
-          {"lesion", label.lesion},
-          {"category", code(label.category)},
-          {"type", code(label.type)}};
-}
-
 json labels_of(const Labels& labels) {
   json out = json::array();
   if (!labels.has_regions()) {
@@ -293,12 +280,25 @@ json describe(const Plans& plans, const std::string& name) {
 
 }  // namespace
 
+json describe_label(int value, const std::string& name) {
+  const Label label = label_of(static_cast<std::uint8_t>(value), name);
+  const auto code = [](const Code& c) -> json {
+    return {{"value", c.value}, {"scheme", c.scheme}, {"meaning", c.meaning}};
+  };
+  return {{"value", value},
+          {"name", name},
+          {"color", label.color_rgb},
+          {"lesion", label.lesion},
+          {"category", code(label.category)},
+          {"type", code(label.type)}};
+}
+
 ModelPackage read_package(const std::vector<std::string>& folders, const ModelOptions& options) {
-  if (!(options.step > 0 && options.step <= 1))
-    throw Error(ErrorCode::usage, "the step must lie above 0 and be at most 1");
+  const double step = options.step.value_or(0.5);
+  if (!(step > 0 && step <= 1)) throw Error(ErrorCode::usage, "the step must lie above 0 and be at most 1");
   ModelPackage notes;
   NnUnetInference inference;
-  inference.step = options.step;
+  inference.step = step;
   inference.half_accumulators = options.half_accumulators;
   if (!options.postprocessing.empty()) {
     if (!is_there(options.postprocessing))

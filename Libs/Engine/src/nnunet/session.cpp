@@ -35,8 +35,8 @@ void load_stage(const NnUnetStage& stage, const std::string& name, const Backend
 class Run {
  public:
   Run(const Model& model, const NnUnetInference& inference, const std::vector<ChannelView>& channels,
-      const SegmentRequest& request, const Job& job)
-      : model_(model), inference_(inference), channels_(channels), request_(request), job_(job) {}
+      const SegmentRequest& request, const Job& job, const std::string& prefix)
+      : model_(model), inference_(inference), channels_(channels), request_(request), job_(job), prefix_(prefix) {}
 
   Segmentation run() {
     Stopwatch watch;
@@ -108,7 +108,7 @@ class Run {
     describe(stage, input, out);
     Prediction prediction;
     for (std::size_t fold = 0; fold < stage.checkpoints.size(); ++fold)
-      prediction.folds.push_back(&model_.network(stage_name(member, depth) + "/" + std::to_string(fold)));
+      prediction.folds.push_back(&model_.network(prefix_ + stage_name(member, depth) + "/" + std::to_string(fold)));
     prediction.mirror_axes = stage.mirror_axes;
     prediction.step = inference_.step;
     prediction.accumulators = inference_.half_accumulators ? Accumulators::reference : Accumulators::float32;
@@ -244,26 +244,28 @@ class Run {
   const std::vector<ChannelView>& channels_;
   const SegmentRequest& request_;
   const Job& job_;
+  const std::string& prefix_;
   double first_ = 0, last_ = 1;
 };
 
 }  // namespace
 
 std::map<std::string, std::unique_ptr<Executable>> load_networks(const NnUnetInference& inference,
-                                                                 const Backend& backend, Sha256& digest) {
+                                                                 const Backend& backend, Sha256& digest,
+                                                                 const std::string& prefix) {
   std::map<std::string, std::unique_ptr<Executable>> networks;
   for (std::size_t m = 0; m < inference.ensemble.size(); ++m) {
     std::size_t depth = 0;
     for (const NnUnetStage* stage = &inference.ensemble[m]; stage != nullptr;
          stage = stage->previous.empty() ? nullptr : &stage->previous[0])
-      load_stage(*stage, stage_name(m, depth++), backend, digest, networks);
+      load_stage(*stage, prefix + stage_name(m, depth++), backend, digest, networks);
   }
   return networks;
 }
 
 Segmentation segment(const Model& model, const NnUnetInference& inference, const std::vector<ChannelView>& channels,
-                     const SegmentRequest& request, const Job& job) {
-  return Run(model, inference, channels, request, job).run();
+                     const SegmentRequest& request, const Job& job, const std::string& prefix) {
+  return Run(model, inference, channels, request, job, prefix).run();
 }
 
 }  // namespace oncotome::engine::nnunet

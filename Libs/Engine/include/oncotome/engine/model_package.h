@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -128,6 +129,24 @@ struct NnUnetInference {
   bool half_accumulators = true;  ///< Tiles are summed as halves, as nnU-Net does.
 };
 
+/// A task of TotalSegmentator v2 (doi 10.1148/ryai.230024): nnU-Nets on one coarse grid along R, A, S.
+struct TotalSegmentatorInference {
+  struct Part {
+    NnUnetInference model;
+    std::vector<std::uint8_t> labels;  ///< The task's, by the part's own; what is not listed is background.
+  };
+  std::string task;
+  std::vector<Part> parts;                        ///< Where several find something, the last one is right.
+  std::optional<Vec3> spacing_mm;                 ///< Of the coarse grid; the image's own without.
+  std::int64_t slab_voxels = 512 * 512 * 900;     ///< Larger grids are run as three slabs, where there are parts.
+  std::vector<std::uint8_t> largest_only;         ///< Labels that are one piece.
+  std::map<std::uint8_t, double> min_volume_mm3;  ///< What of a label is not larger is removed.
+  bool coarse_statistics = false;                 ///< Statistics are of the coarse grid, not of the image's.
+  std::vector<TotalSegmentatorInference> crop;    ///< None, or the one that finds what the task is run round.
+  std::vector<std::uint8_t> crop_labels;          ///< Of `crop`.
+  Vec3 crop_margin_mm{};
+};
+
 /// A union of labels that has a name of its own, such as the tumor core; Dice is told for it.
 struct Region {
   std::string name;
@@ -135,7 +154,7 @@ struct Region {
 };
 
 /// A model: a folder with model.json (schema oncotome.model/1) and a safetensors file, a results folder of nnU-Net v2,
-/// or a MONAI bundle.
+/// TotalSegmentator's folder of such, or a MONAI bundle.
 struct ModelPackage {
   std::string folder;
   std::string name, title, version, intended_use, license, origin;
@@ -147,7 +166,8 @@ struct ModelPackage {
   std::size_t display_channel = 0;    ///< Pictures show it.
   std::vector<ChannelSpec> channels;
   Preparation preparation;
-  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference, ScriptInference, MonaiInference, NnUnetInference>
+  std::variant<UNetInference, MsnetCascadeInference, MeshNetInference, ScriptInference, MonaiInference, NnUnetInference,
+               TotalSegmentatorInference>
       inference;
   std::vector<std::string> doubts;  ///< About the package itself, for the report.
   std::vector<Label> labels;
@@ -160,14 +180,15 @@ struct ModelPackage {
   std::size_t channel_index(const std::string& name) const;
 };
 
-/// What its user may ask of an nnU-Net.
+/// What its user may ask of an nnU-Net, or of several as TotalSegmentator has them.
 struct ModelOptions {
   std::vector<std::string> folds;  ///< Such as "0" or "all"; empty: every one that is there.
   std::string checkpoint = "checkpoint_final.pth";
-  std::string configuration;  ///< Where the folder holds several, such as "3d_fullres".
+  std::string configuration;  ///< Where the folder holds several, such as "3d_fullres"; a task of TotalSegmentator.
   bool mirroring = true;
-  double step = 0.5;
+  std::optional<double> step;  ///< Of the patch; 0.5, or what TotalSegmentator takes for its task.
   bool half_accumulators = true;
+  double min_volume_mm3 = 0;           ///< Of TotalSegmentator: what is not larger is removed.
   std::string postprocessing;          ///< Path of nnU-Net's postprocessing.json; empty: none.
   bool previous_labels_given = false;  ///< Of a cascade: its first stage is not run.
 

@@ -34,10 +34,19 @@ struct ProbabilityMap {
   LabelVolume values;  ///< On the grid of the reference channel: 0 to 255, which is certain.
 };
 
+/// A label's volume and mean intensity, as TotalSegmentator tells them: 0 for one that reaches the three outermost
+/// voxels of the grid, which may not be all of it.
+struct LabelStatistics {
+  std::uint8_t label = 0;
+  double volume_mm3 = 0, mean_intensity = 0;
+  bool touches_border = false;
+};
+
 struct Segmentation {
   LabelVolume labels;                         ///< On the grid of the reference channel.
   std::vector<ProbabilityMap> probabilities;  ///< When they were asked for.
   std::vector<float> class_probabilities;     ///< [K,D,H,W] of an nnU-Net, when they were asked for.
+  std::vector<LabelStatistics> statistics;    ///< Of TotalSegmentator's tasks, in the order of the package's labels.
   std::vector<StepNote> steps;
   std::vector<std::string> corrections, doubts;
   std::vector<std::pair<std::string, double>> timings_ms;  ///< Per stage.
