@@ -114,39 +114,38 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
 {
   const ModelPointer model = this->GetModel();
 
-  OncotomeBridge::RunAsJob(
-      this,
-      [&](const oncotome::Job & job)
-      {
-        // Float images are read where they lie.
-        std::vector<oncotome::Volume<float>>       copies;
-        std::vector<oncotome::engine::ChannelView> channels;
-        const std::size_t                          count = model->package().channels.size();
-        copies.reserve(count);
-        for (unsigned int i = 0; i < count; ++i)
-        {
-          const InputImageType * image = this->GetInput(i);
-          if constexpr (std::is_same_v<typename InputImageType::PixelType, float>)
-          {
-            channels.push_back({ OncotomeBridge::GeometryOf(image), image->GetBufferPointer() });
-          }
-          else
-          {
-            copies.push_back(OncotomeBridge::VolumeOf<float>(image));
-            channels.push_back({ copies.back().geometry, copies.back().voxels.data() });
-          }
-        }
-        oncotome::LabelVolume mask;
-        if (this->GetMaskImage() != nullptr)
-        {
-          mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
-        }
-        oncotome::engine::SegmentRequest request;
-        request.mask = mask.voxels.empty() ? nullptr : &mask;
-        request.seed = m_Seed;
-        request.probabilities = m_WithProbabilities;
-        m_Segmentation = oncotome::engine::segment(*model, channels, request, job);
-      });
+  OncotomeBridge::RunAsJob(this,
+                           [&](const oncotome::Job & job)
+                           {
+                             // Float images are read where they lie.
+                             std::vector<oncotome::Volume<float>>       copies;
+                             std::vector<oncotome::engine::ChannelView> channels;
+                             const std::size_t                          count = model->package().channels.size();
+                             copies.reserve(count);
+                             for (unsigned int i = 0; i < count; ++i)
+                             {
+                               const InputImageType * image = this->GetInput(i);
+                               if constexpr (std::is_same_v<typename InputImageType::PixelType, float>)
+                               {
+                                 channels.push_back({ OncotomeBridge::GeometryOf(image), image->GetBufferPointer() });
+                               }
+                               else
+                               {
+                                 copies.push_back(OncotomeBridge::VolumeOf<float>(image));
+                                 channels.push_back({ copies.back().geometry, copies.back().voxels.data() });
+                               }
+                             }
+                             oncotome::LabelVolume mask;
+                             if (this->GetMaskImage() != nullptr)
+                             {
+                               mask = OncotomeBridge::VolumeOf<std::uint8_t>(this->GetMaskImage());
+                             }
+                             oncotome::engine::SegmentRequest request;
+                             request.mask = mask.voxels.empty() ? nullptr : &mask;
+                             request.seed = m_Seed;
+                             request.probabilities = m_WithProbabilities;
+                             m_Segmentation = oncotome::engine::segment(*model, channels, request, job);
+                           });
 
   this->AllocateOutputs();
   auto * labels = this->GetOutput()->GetBufferPointer();
