@@ -248,7 +248,7 @@ ModelPackage parse_model_package(const std::string& text, const std::string& fol
 }
 
 std::string checked_weights_path(const ModelPackage& package) {
-  const std::string path = (std::filesystem::path(package.folder) / package.weights_file).string();
+  std::string path = (std::filesystem::path(package.folder) / package.weights_file).string();
   if (std::error_code ec; !std::filesystem::is_regular_file(path, ec))
     throw Error(ErrorCode::weights_invalid, "the weights file that model.json names is not in the package");
   if (sha256_hex_of_file(path) != package.weights_sha256)

@@ -25,7 +25,7 @@ Tensor window_importance(const Dhw& tile, bool is_2d) {
   // scipy.ndimage.gaussian_filter of an impulse at tile / 2: a truncated kernel of sum 1 along each axis.
   const auto axis = [](std::int64_t n) {
     const double sigma = static_cast<double>(n) / 8;
-    const auto radius = static_cast<std::int64_t>(4 * sigma + 0.5);
+    const auto radius = static_cast<std::int64_t>(std::lround(4 * sigma));
     double sum = 0;
     std::vector<double> out(static_cast<std::size_t>(n));
     for (std::int64_t d = -radius; d <= radius; ++d) {
