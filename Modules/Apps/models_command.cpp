@@ -13,13 +13,16 @@
 namespace oncotome::apps {
 namespace {
 
-/// Of a network: its floating-point tensors, each once, but for an optimizer's.
-std::size_t count_parameters(const engine::WeightFile& file) {
+/// Of a network: its floating-point tensors, each once, but for an optimizer's. Where that is asked, each is read, so
+/// that a damaged one is found.
+std::size_t count_parameters(const engine::WeightFile& file, bool and_read) {
   std::size_t count = 0;
-  for (const engine::WeightFile::Entry& entry : file.tensors())
-    if (entry.dtype.find("float") != std::string::npos && entry.name.rfind("optimizer", 0) != 0 &&
-        entry.same_as.empty())
-      count += engine::Tensor::count(entry.shape);
+  for (const engine::WeightFile::Entry& entry : file.tensors()) {
+    const bool real = entry.dtype.find("float") != std::string::npos && entry.name.rfind("optimizer", 0) != 0;
+    if (!real || !entry.same_as.empty()) continue;
+    count += engine::Tensor::count(entry.shape);
+    if (and_read) file.read(entry.name);
+  }
   return count;
 }
 
@@ -35,7 +38,8 @@ nlohmann::json stage_json(const engine::NnUnetStage& stage) {
                    {"parameters", 0}};
   for (const std::string& checkpoint : stage.checkpoints) {
     j["folds"].push_back(std::filesystem::path(checkpoint).parent_path().filename().string());
-    j["parameters"] = j["parameters"].get<std::size_t>() + count_parameters(*engine::WeightFile::open(checkpoint));
+    j["parameters"] =
+        j["parameters"].get<std::size_t>() + count_parameters(*engine::WeightFile::open(checkpoint), true);
   }
   if (!stage.previous.empty()) j["previous"] = stage_json(stage.previous[0]);
   return j;
@@ -55,7 +59,7 @@ void show(const std::string& folder, const Common& common) {
     }
     j["parameters"] = parameters;
   } else {
-    j["parameters"] = count_parameters(*engine::WeightFile::open(engine::checked_weights_path(package)));
+    j["parameters"] = count_parameters(*engine::WeightFile::open(engine::checked_weights_path(package)), true);
   }
   for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
   for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
@@ -96,7 +100,7 @@ void show_weights(const std::string& path, const Common& common) {
   const auto file = engine::WeightFile::open(path);
   const nlohmann::ordered_json contents = file->contents();
   nlohmann::json values = nlohmann::json::object(), tensors = nlohmann::json::array();
-  const std::size_t parameters = count_parameters(*file);
+  const std::size_t parameters = count_parameters(*file, false);
   for (const auto& [name, value] : contents.items())
     if (is_short(value)) values[name] = value;
   for (const engine::WeightFile::Entry& entry : file->tensors()) {

@@ -80,7 +80,8 @@ TEST(NnunetReference, Labels_are_those_of_its_resampling_and_label_manager) {
             const auto i = static_cast<std::uint64_t>(((k * D + z) * H + y) * W + x);
             const auto level = static_cast<int>((i * 2654435761U % (1ULL << 32) >> 20) % static_cast<unsigned>(levels));
             const int lead = k == (z / 3 + y / 3 + x / 3) % K ? levels : 0;
-            slice.push_back(static_cast<float>((level - levels / 2 + lead) * unit));
+            const int centered = level - levels / 2 + lead;
+            slice.push_back(static_cast<float>(centered * unit));
           }
       exporter.push(std::move(slice));
     }
