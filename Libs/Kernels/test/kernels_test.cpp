@@ -211,6 +211,7 @@ TEST_P(EachSet, The_first_of_equal_rows_is_the_greatest) {
       set_->top_two(values.data(), stride, rows, n, best.data(), second.data(), row.data());
       for (std::size_t i = 0; i < n; ++i) {
         std::vector<float> column;
+        column.reserve(static_cast<std::size_t>(rows));
         for (std::int32_t r = 0; r < rows; ++r) column.push_back(values[static_cast<std::size_t>(r) * stride + i]);
         const auto greatest = std::max_element(column.begin(), column.end());
         ASSERT_EQ(best[i], *greatest);

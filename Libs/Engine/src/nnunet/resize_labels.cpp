@@ -31,8 +31,9 @@ std::int16_t of_greatest(const std::vector<Score>& scores, std::int16_t nearest)
 }
 
 double rounded_to_half(double value) {
+  if (!(value > 0)) return 0;
   const double unit = std::ldexp(1.0, std::max(std::ilogb(value) - 10, -24));
-  return value > 0 ? std::nearbyint(value / unit) * unit : 0;
+  return std::nearbyint(value / unit) * unit;
 }
 
 // resample_torch_simple: beyond 0.7 the last, else the first of the greatest, in thousandths and half precision.
