@@ -27,6 +27,6 @@ class StoredFile {
 
 inline std::string little_endian_bytes(std::uint64_t value, int count) {
   std::string bytes;
-  for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i));
+  for (int i = 0; i < count; ++i) bytes += i < 8 ? static_cast<char>(value >> (8 * i)) : char{0};
   return bytes;
 }
