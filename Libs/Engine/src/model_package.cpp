@@ -160,6 +160,20 @@ ModelPackage read_description(const json& j) {
 
 void invalid_package(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
 
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorCode::model_invalid, path.filename().string() + ": it cannot be read");
+  std::string text;
+  char part[1 << 14];
+  while (text.size() <= kLargestJson && (file.read(part, sizeof part), file.gcount() > 0))
+    text.append(part, static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+nlohmann::ordered_json read_json(const std::filesystem::path& path) {
+  return parse_object<nlohmann::ordered_json>(read_text(path), path.filename().string());
+}
+
 std::vector<std::uint8_t> read_bytes(const json& j) {
   std::vector<std::uint8_t> out;
   for (const json& item : j) {
@@ -218,9 +232,9 @@ bool ModelOptions::is_default() const {
 }
 
 ModelPackage read_model_package(const std::string& folder, const ModelOptions& options) {
-  std::ifstream file(std::filesystem::path(folder) / "model.json");
-  const bool bundle = !file && monai::is_bundle(folder);
-  if (!file && !bundle) {
+  const std::filesystem::path file = std::filesystem::path(folder) / "model.json";
+  const bool described = std::ifstream(file).good(), bundle = !described && monai::is_bundle(folder);
+  if (!described && !bundle) {
     if (std::optional<ModelPackage> task = total_segmentator::read_package(folder, options)) return std::move(*task);
     if (options.min_volume_mm3 > 0)
       throw Error(ErrorCode::usage, "small pieces can be removed of TotalSegmentator's tasks only");
@@ -230,7 +244,7 @@ ModelPackage read_model_package(const std::string& folder, const ModelOptions& o
     throw Error(ErrorCode::usage,
                 "folds, checkpoint, configuration, step and mirroring can be chosen of nnU-Nets only");
   if (bundle) return monai::read_bundle(folder);
-  return parse_model_package({std::istreambuf_iterator<char>(file), {}}, folder);
+  return parse_model_package(read_text(file), folder);
 }
 
 ModelPackage read_model_ensemble(const std::vector<std::string>& folders, const ModelOptions& options) {
@@ -238,8 +252,7 @@ ModelPackage read_model_ensemble(const std::vector<std::string>& folders, const 
 }
 
 ModelPackage parse_model_package(const std::string& text, const std::string& folder) {
-  const json j = json::parse(text, nullptr, false);
-  if (!j.is_object()) invalid_package("it is no JSON object");
+  const json j = parse_object(text, "model.json");
   try {
     return parse(j, folder);
   } catch (const json::exception& e) {

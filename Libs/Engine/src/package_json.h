@@ -1,14 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "oncotome/core/error.h"
 #include "oncotome/engine/model_package.h"
 
 namespace oncotome::engine {
 
 /// Throws Error{model_invalid}.
 [[noreturn]] void invalid_package(const std::string& why);
+
+/// A model's JSON file holds this much at most.
+constexpr std::size_t kLargestJson = std::size_t{16} << 20;
+
+/// The object that a model's JSON file holds, `name` in messages: at most kLargestJson bytes and 64 levels, which
+/// bounds what recurses through it. Throws Error{model_invalid}.
+template <class Json = nlohmann::json>
+Json parse_object(const std::string& text, const std::string& name) {
+  const auto refuse = [&](const char* why) { throw Error(ErrorCode::model_invalid, name + ": " + why); };
+  if (text.size() > kLargestJson) refuse("it is larger than 16 MiB");
+  const auto is_shallow = [&](int depth, typename Json::parse_event_t, const Json&) {
+    if (depth > 64) refuse("it is nested too deep");
+    return true;
+  };
+  Json j = Json::parse(text, is_shallow, false);
+  if (!j.is_object()) refuse("it is no JSON object");
+  return j;
+}
+
+/// As much of a file as parse_object needs to see. Throws Error{model_invalid}.
+std::string read_text(const std::filesystem::path& path);
+
+/// The two together.
+nlohmann::ordered_json read_json(const std::filesystem::path& path);
 
 /// Numbers of 0 to 255; nlohmann-json would wrap 258 to 2.
 std::vector<std::uint8_t> read_bytes(const nlohmann::json& j);

@@ -34,8 +34,12 @@ class ModelPackageTest : public testing::Test {
   }
 
   ErrorCode refusal() {
+    std::ofstream(folder_ / "model.json") << model_.dump();
+    return refusal_of({});
+  }
+  ErrorCode refusal_of(const ModelOptions& options) {
     try {
-      read();
+      read_model_package(folder_.string(), options);
     } catch (const Error& e) {
       return e.code();
     }
@@ -97,6 +101,19 @@ TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
   std::ofstream(folder_ / "model.json") << "{";
   EXPECT_THROW(read_model_package(folder_.string()), Error);
   EXPECT_THROW(read_model_package((folder_ / "absent").string()), Error);
+}
+
+TEST_F(ModelPackageTest, JSON_too_deep_or_too_large_is_refused) {
+  const std::string deep = R"({"a": )" + std::string(200000, '[') + std::string(200000, ']') + "}";
+  std::ofstream(folder_ / "model.json") << deep;
+  EXPECT_EQ(refusal_of({}), ErrorCode::model_invalid);
+  std::ofstream(folder_ / "model.json") << "{}" << std::string(std::size_t{16} << 20, ' ');
+  EXPECT_EQ(refusal_of({}), ErrorCode::model_invalid);
+  fs::remove(folder_ / "model.json");
+  ModelOptions options;
+  options.postprocessing = (folder_ / "postprocessing.json").string();
+  std::ofstream(options.postprocessing) << deep;
+  EXPECT_EQ(refusal_of(options), ErrorCode::model_invalid);
 }
 
 TEST_F(ModelPackageTest, Weights_with_another_checksum_are_refused) {

@@ -126,6 +126,27 @@ TEST_F(MonaiBundle, What_is_broken_is_refused) {
   expect_refusal(ErrorCode::weights_invalid, "model.pt");
 }
 
+TEST_F(MonaiBundle, JSON_that_is_nested_deep_is_refused_before_anything_recurses_through_it) {
+  const auto nested = [](std::size_t depth) {
+    return R"({"other": )" + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  inference_["other"] = Json::parse(nested(60))["other"];
+  EXPECT_NO_THROW(read());
+  const auto refusal = [&] {
+    try {
+      read_model_package(folder_.string());
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::internal;
+  };
+  for (const char* file : {"configs/metadata.json", "configs/inference.json"}) {
+    take("ct_unet");
+    std::ofstream(folder_ / file) << nested(200000);
+    EXPECT_EQ(refusal(), ErrorCode::model_invalid) << file;
+  }
+}
+
 TEST(MonaiConfig, Literals_references_sums_and_choices_are_understood_and_nothing_else) {
   const monai::Config config(
       Json::parse(R"({"a": {"b": [1, 2.5]}, "high": false, "name": "x", "names": {"u": 1, "v": 2}})"));

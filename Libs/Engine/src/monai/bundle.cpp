@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "../class_labels.h"
+#include "../package_json.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 
@@ -17,15 +17,6 @@ namespace fs = std::filesystem;
 [[noreturn]] void invalid(const std::string& why) { throw Error(ErrorCode::model_invalid, "metadata.json: " + why); }
 [[noreturn]] void unsupported(const std::string& why) {
   throw Error(ErrorCode::model_unsupported, "metadata.json: " + why);
-}
-
-Json read_json(const fs::path& path) {
-  std::ifstream file(path);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  Json j = Json::parse(text, nullptr, false);
-  if (!file || !j.is_object())
-    throw Error(ErrorCode::model_invalid, path.filename().string() + ": it is not there or no JSON object");
-  return j;
 }
 
 bool is_file(const fs::path& path) {
@@ -77,13 +68,6 @@ std::string checkpoint(const Config& config) {
   return "model.pt";
 }
 
-std::string file_digest(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw Error(ErrorCode::input_unreadable, "cannot read '" + path.filename().string() + "'");
-  return sha256_hex(bytes);
-}
-
 ModelPackage read(const fs::path& folder) {
   if (!is_file(folder / "configs" / "inference.json"))
     throw Error(ErrorCode::model_unsupported,
@@ -132,7 +116,7 @@ ModelPackage read(const fs::path& folder) {
     throw Error(ErrorCode::weights_invalid, "the MONAI bundle holds neither models/" + shown(weights) +
                                                 " nor models/model.ts; its large_files.yml tells where they are");
   p.weights_file = scripted ? "models/model.ts" : "models/" + weights;
-  p.weights_sha256 = file_digest(folder / p.weights_file);
+  p.weights_sha256 = sha256_hex_of_file((folder / p.weights_file).string());
 
   std::vector<std::pair<std::uint8_t, std::string>> labels;
   const auto chosen = std::find_if(inference.finish.begin(), inference.finish.end(),

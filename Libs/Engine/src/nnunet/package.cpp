@@ -5,7 +5,6 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "../class_labels.h"
 #include "../package_json.h"
@@ -90,14 +89,6 @@ fs::path trained_folder(const fs::path& folder, const std::string& configuration
   throw Error(ErrorCode::usage, "the folder holds " +
                                     std::string(fits.empty() ? "no such configuration" : "several models") +
                                     "; name one with --configuration, or its folder: " + list);
-}
-
-ordered_json read_json(const fs::path& path) {
-  std::ifstream file(path);
-  ordered_json j = ordered_json::parse(std::string(std::istreambuf_iterator<char>(file), {}), nullptr, false);
-  if (!j.is_object())
-    throw Error(ErrorCode::model_invalid, path.filename().string() + " of the model is no JSON object");
-  return j;
 }
 
 std::vector<fs::path> checkpoints(const fs::path& folder, const ModelOptions& options) {
