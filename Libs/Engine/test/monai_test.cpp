@@ -147,6 +147,34 @@ TEST_F(MonaiBundle, JSON_that_is_nested_deep_is_refused_before_anything_recurses
   }
 }
 
+TEST_F(MonaiBundle, What_follows_the_network_takes_its_output_once) {
+  const Json good = inference_;
+  for (std::size_t i = 0; i < transforms("postprocessing").size(); ++i) {
+    const auto name = transforms("postprocessing")[i]["_target_"].get<std::string>();
+    if (name == "SaveImaged") continue;
+    transforms("postprocessing")[i]["keys"] = "image";
+    expect_refusal(ErrorCode::model_unsupported, name);
+    inference_ = good;
+    transforms("postprocessing")[i]["keys"] = Json::array({"pred"});
+    EXPECT_NO_THROW(read());
+    if (name == "Invertd") {
+      transforms("postprocessing").push_back(transforms("postprocessing")[i]);
+      expect_refusal(ErrorCode::model_unsupported, "Invertd");
+    }
+    inference_ = good;
+  }
+}
+
+TEST_F(MonaiBundle, A_label_that_no_channel_describes_is_refused) {
+  take("mri_segresnet");
+  auto function = transforms("postprocessing")[3]["func"].get<std::string>();
+  const std::size_t end = function.find(')', function.rfind(','));
+  ASSERT_EQ(function[end - 1], '0');
+  function[end - 1] = '7';
+  transforms("postprocessing")[3]["func"] = function;
+  expect_refusal(ErrorCode::model_unsupported, "Lambdad");
+}
+
 TEST(MonaiConfig, Literals_references_sums_and_choices_are_understood_and_nothing_else) {
   const monai::Config config(
       Json::parse(R"({"a": {"b": [1, 2.5]}, "high": false, "name": "x", "names": {"u": 1, "v": 2}})"));
@@ -156,8 +184,26 @@ TEST(MonaiConfig, Literals_references_sums_and_choices_are_understood_and_nothin
   EXPECT_EQ(config.value("$@name + '/models/' + 'y'"), "x/models/y");
   EXPECT_EQ(config.value("$len(@names) + 1"), 3);
   EXPECT_EQ(config.value("$@a#b + [None, True]"), Json::parse("[1, 2.5, null, true]"));
-  for (const char* text : {"$1 +", "$open('x')", "$@name.upper()", "$lambda x: x", "$'a' * 3", "$[1", "$1 2", "%file"})
+  for (const char* text : {"$1 +", "$open('x')", "$@name.upper()", "$lambda x: x", "$'a' * 3", "$[1", "$1 2", "%file",
+                           "$len('abc')", "$'a\\n'"})
     EXPECT_THROW(config.value(text), Error) << text;
+  EXPECT_TRUE(config.value("$1 + 1").is_number_integer());
+  EXPECT_EQ(config.value("$9223372036854775807 + 1"), 9223372036854775808.0);
+  EXPECT_EQ(config.value("$1 if '' else 2"), 2);
+}
+
+TEST(MonaiConfig, What_references_repeat_is_bounded) {
+  const Json root{{"text", std::string(1000000, 'a')}, {"list", Json(std::vector<int>(3000, 1))}};
+  std::string many = "$[";
+  for (int i = 0; i < 100; ++i) many += "@text, ";
+  for (const std::string& text : {std::string("$@text + @text"), std::string("$@list + @list"), many + "]"}) {
+    try {
+      monai::Config(root).value(text);
+      ADD_FAILURE() << text;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::model_invalid) << e.what();
+    }
+  }
 }
 
 TEST(MonaiWindow, Windows_begin_where_MONAI_begins_them) {

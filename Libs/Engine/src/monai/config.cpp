@@ -11,7 +11,7 @@ namespace oncotome::engine::monai {
 namespace {
 
 constexpr int kDeepest = 32;
-constexpr std::size_t kMost = 100000;
+constexpr std::size_t kMost = 100000, kMostBytes = std::size_t{64} << 20, kLongestSum = 4096;
 
 [[noreturn]] void invalid(const std::string& why) { throw Error(ErrorCode::model_invalid, "inference.json: " + why); }
 [[noreturn]] void unsupported(const std::string& why) {
@@ -21,7 +21,19 @@ constexpr std::size_t kMost = 100000;
 bool is_true(const Json& j) {
   if (j.is_boolean()) return j.get<bool>();
   if (j.is_number()) return j.get<double>() != 0;
+  if (j.is_string()) return !j.get_ref<const std::string&>().empty();
   return !j.is_null() && !j.empty();
+}
+
+// About what a copy takes.
+std::size_t bytes_of(const Json& j) {
+  std::size_t bytes = sizeof(Json);
+  if (j.is_string()) bytes += j.get_ref<const std::string&>().size();
+  if (j.is_array())
+    for (const Json& item : j) bytes += bytes_of(item);
+  if (j.is_object())
+    for (const auto& [key, item] : j.items()) bytes += sizeof(std::string) + key.size() + bytes_of(item);
+  return bytes;
 }
 
 class Expression {
@@ -64,16 +76,25 @@ class Expression {
     return yes;
   }
 
+  static void check_sum(std::size_t size) {
+    if (size > kLongestSum) invalid("a sum of texts or lists is longer than " + std::to_string(kLongestSum));
+  }
+  // Two of these have a sum that fits.
+  static bool is_whole(const Json& j) { return j.is_number_integer() && std::abs(j.get<double>()) < 0x1p62; }
+
   Json sum() {
     Json left = atom();
     while (take("+")) {
       const Json right = atom();
-      if (left.is_array() && right.is_array())
+      if (left.is_array() && right.is_array()) {
+        check_sum(left.size() + right.size());
         left.insert(left.end(), right.begin(), right.end());
-      else if (left.is_string() && right.is_string())
-        left = left.get<std::string>() + right.get<std::string>();
-      else if (left.is_number_integer() && right.is_number_integer())
-        left = static_cast<double>(left.get<std::int64_t>()) + static_cast<double>(right.get<std::int64_t>());
+      } else if (left.is_string() && right.is_string()) {
+        const auto& more = right.get_ref<const std::string&>();
+        check_sum(left.get_ref<const std::string&>().size() + more.size());
+        left.get_ref<std::string&>() += more;
+      } else if (is_whole(left) && is_whole(right))
+        left = left.get<std::int64_t>() + right.get<std::int64_t>();
       else if (left.is_number() && right.is_number())
         left = left.get<double>() + right.get<double>();
       else
@@ -89,7 +110,7 @@ class Expression {
     if (take("None")) return nullptr;
     if (take("len(")) {
       const Json of = choice();
-      if (!take(")")) give_up();
+      if (!take(")") || !of.is_structured()) give_up();
       return of.size();
     }
     if (take("(")) return list(")");
@@ -99,8 +120,9 @@ class Expression {
     if (c == '@') return reference();
     if (c == '\'' || c == '"') {
       const std::size_t end = text_.find(c, i_ + 1);
-      if (end == std::string::npos || text_.find('\\', i_) < end) give_up();
+      if (end == std::string::npos) give_up();
       const std::string inner = text_.substr(i_ + 1, end - i_ - 1);
+      if (inner.find('\\') != std::string::npos) give_up();
       i_ = end + 1;
       return inner;
     }
@@ -177,6 +199,8 @@ Json Config::at(const std::string& path, int depth) const {
 
 Json Config::value(const Json& written, int depth) const {
   if (depth > kDeepest || ++looked_up_ > kMost) invalid("its references are nested too deep");
+  bytes_ += bytes_of(written);
+  if (bytes_ > kMostBytes) invalid("its references make more than 64 MiB");
   if (!written.is_string()) return written;
   const auto text = written.get<std::string>();
   if (text.size() > 1 && text[0] == '@') return at(text.substr(1), depth + 1);

@@ -27,7 +27,7 @@ class Config {
 
  private:
   const Json root_;
-  mutable std::size_t looked_up_ = 0;
+  mutable std::size_t looked_up_ = 0, bytes_ = 0;
 };
 
 /// The arguments of an object with a "_target_". Each is asked for by name; done() refuses what nobody asked for.

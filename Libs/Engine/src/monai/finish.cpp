@@ -72,7 +72,7 @@ class Finisher {
       const auto bits = static_cast<unsigned>(v);
       const auto found =
           std::find_if(how.cases.begin(), how.cases.end(), [&](const auto& c) { return (bits >> c.first & 1U) != 0; });
-      v = found == how.cases.end() ? how.otherwise : found->second;
+      v = found == how.cases.end() ? 0.0F : found->second;
     }
   }
 

@@ -30,7 +30,8 @@ class WhereParser {
       expect(",");
       if (++open > 16) give_up();
     }
-    out.otherwise = static_cast<std::uint8_t>(number());
+    // Another label would be one that no channel describes.
+    expect("0");
     while (open-- > 0) expect(")");
     if (i_ != text_.size() || out.cases.empty()) give_up();
     return out;
@@ -114,6 +115,7 @@ Window read_window(const Config& config) {
 std::vector<Finish> read_finish(const Config& config, std::int64_t classes) {
   std::vector<Finish> out;
   enum { scores, masks, labels } now = scores;
+  bool restored = false;
   for (Component& c : read_transforms(config, "postprocessing")) {
     if (now == masks && c.name() != "Lambdad" && c.name() != "SaveImaged" && c.name() != "EnsureTyped")
       c.refuse("it follows masks that overlap, which are not known here");
@@ -123,6 +125,8 @@ std::vector<Finish> read_finish(const Config& config, std::int64_t classes) {
       c.expect("other", nullptr);
       if (softmax || sigmoid) out.emplace_back(softmax ? Activate::softmax : Activate::sigmoid);
     } else if (c.name() == "Invertd") {
+      if (restored) c.refuse("the image's grid can be restored once");
+      restored = true;
       out.emplace_back(Invert{c.flag("nearest_interp", true)});
       c.expect("post_func", nullptr);
       c.ignore({"transform", "orig_keys", "meta_keys", "orig_meta_keys", "to_tensor", "device"});
@@ -164,7 +168,9 @@ std::vector<Finish> read_finish(const Config& config, std::int64_t classes) {
     }
     if (c.name() == "SaveImaged" || c.name() == "EnsureTyped" || c.name() == "ToDeviced" || c.name() == "CastToTyped")
       continue;
-    c.ignore({"keys", "allow_missing_keys", "meta_key_postfix"});
+    // MONAI's evaluator lays the network's output under this key.
+    if (c.text("keys", "") != "pred") c.refuse("its 'keys' must be \"pred\", the network's output");
+    c.ignore({"allow_missing_keys", "meta_key_postfix"});
     c.done();
   }
   if (now == masks)

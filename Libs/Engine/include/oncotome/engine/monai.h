@@ -139,10 +139,9 @@ struct Invert {
 struct Discrete {
   std::optional<double> threshold;
 };
-/// The first channel that is set decides the label.
+/// The first channel that is set decides the label; where none is, it is 0.
 struct Choose {
   std::vector<std::pair<std::size_t, std::uint8_t>> cases;
-  std::uint8_t otherwise = 0;
 };
 struct KeepLargest {
   std::vector<std::uint8_t> labels;  ///< Empty: each.
