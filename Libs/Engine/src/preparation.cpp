@@ -49,15 +49,6 @@ Moments moments(const std::vector<float>& values, const Mask& mask) {
   return m;
 }
 
-// Between the neighbors in order, as NumPy's default; reorders the values.
-double quantile(std::vector<float>& values, double q) {
-  const double place = q * static_cast<double>(values.size() - 1);
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
-  std::nth_element(values.begin(), at, values.end());
-  const double low = *at, high = at + 1 == values.end() ? low : *std::min_element(at + 1, values.end());
-  return low + (place - std::floor(place)) * (high - low);
-}
-
 template <class T>
 std::vector<T> cropped(const std::vector<T>& in, const Index3& size, const Index3& first, const Index3& last) {
   std::vector<T> out;
@@ -105,6 +96,19 @@ void check_inputs(const ModelPackage& package, const std::vector<ChannelView>& c
   }
 }
 
+double quantile(std::vector<float>& values, double q) {
+  const double place = q * static_cast<double>(values.size() - 1);
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
+  std::nth_element(values.begin(), at, values.end());
+  const double low = *at, high = at + 1 == values.end() ? low : *std::min_element(at + 1, values.end());
+  return low + (place - std::floor(place)) * (high - low);
+}
+
+std::string resampled_note(const ModelPackage& package, std::size_t channel) {
+  return "channel " + package.channels[channel].name + " was resampled to the grid of channel " +
+         package.channels[package.reference_channel].name;
+}
+
 Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& channels, const LabelVolume* mask,
                  std::uint64_t seed, const Job& job) {
   check_inputs(package, channels);
@@ -134,9 +138,7 @@ Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& ch
   std::vector<Volume<float>> volumes;
   for (std::size_t c = 0; c < channels.size(); ++c) {
     job.report("prepare", 0.025 * static_cast<double>(c) / static_cast<double>(channels.size()));
-    if (!same_grid(channels[c].geometry, reference))
-      out.corrections.push_back("channel " + package.channels[c].name + " was resampled to the grid of channel " +
-                                package.channels[package.reference_channel].name);
+    if (!same_grid(channels[c].geometry, reference)) out.corrections.push_back(resampled_note(package, c));
     // Conformed volumes are trilinear where the networks for them were trained.
     volumes.push_back(wanted.conform ? resample_linear(channels[c], grid) : resample_cubic(channels[c], grid));
   }

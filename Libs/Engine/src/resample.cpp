@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "oncotome/core/error.h"
+
 namespace oncotome::engine {
 namespace {
 
@@ -48,6 +50,30 @@ void fill(Volume<T>& out, const Geometry& source, Sample&& sample) {
 }
 
 }  // namespace
+
+std::array<std::size_t, 3> patient_axes(const std::array<Vec3, 3>& axis) {
+  std::array<std::size_t, 3> order{0, 1, 2}, out{};
+  const auto strength = [&](std::size_t a) {
+    double most = 0;
+    for (double v : axis[a]) most = std::max(most, v * v);
+    return most;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return strength(a) > strength(b); });
+  std::array<bool, 3> taken{};
+  for (std::size_t a : order) {
+    std::size_t to = 3;
+    for (std::size_t b = 0; b < 3; ++b)
+      if (!taken[b] && (to == 3 || std::abs(axis[a][b]) > std::abs(axis[a][to]))) to = b;
+    taken[to] = true;
+    out[a] = to;
+  }
+  return out;
+}
+
+void check_voxel_count(const Index3& size) {
+  if (static_cast<double>(size[0]) * static_cast<double>(size[1]) * static_cast<double>(size[2]) > 1e10)
+    throw Error(ErrorCode::precondition_unmet, "the image is far too large for the model's spacing");
+}
 
 Geometry oriented(const Geometry& grid, const std::array<bool, 3>& against_lps) {
   // Of the six ways to name the axes, the one that turns them least.

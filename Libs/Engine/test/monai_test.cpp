@@ -240,6 +240,42 @@ TEST(MonaiArray, A_ramp_is_sampled_where_the_new_voxels_lie_and_comes_back) {
   for (std::size_t i = 0; i < back.values.size(); ++i) EXPECT_NEAR(back.values[i], ramp(i), 1e-5);
 }
 
+// monai.transforms.NormalizeIntensity leaves a channel of zeros, and each other one its own numbers.
+TEST(MonaiArray, A_channel_of_zeros_takes_no_number_of_the_next_one) {
+  monai::Array array{Tensor({3, 1, 1, 2}), {Vec3{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {1, 1, 1}};
+  array.data.values = {0, 0, 10, 0, 19, 27};
+  monai::Normalize normalize;
+  normalize.subtrahend = {1, 2, 3};
+  normalize.divisor = {2, 4, 8};
+  normalize.nonzero = normalize.channel_wise = true;
+  monai::prepare(array, {normalize}, Job());
+  EXPECT_EQ(array.data.values, (std::vector<float>{0, 0, 2, 0, 2, 3}));
+}
+
+TEST(MonaiArray, The_foreground_is_the_box_of_what_lies_above_zero_in_any_channel) {
+  monai::Array array{Tensor({2, 5, 6, 7}), {Vec3{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {1, 1, 1}};
+  array.data.values[(1 * 6 + 2) * 7 + 3] = 4;
+  array.data.values[210 + (3 * 6 + 2) * 7 + 6] = 5;
+  monai::prepare(array, {monai::CropForeground{}}, Job());
+  EXPECT_EQ(array.size(), (Dhw{3, 1, 4}));
+  EXPECT_EQ(array.data.values.front(), 4);
+  EXPECT_EQ(array.data.values.back(), 5);
+}
+
+TEST(MonaiArray, More_voxels_than_any_image_has_are_refused) {
+  monai::PadTo pad;
+  pad.size = {4096, 4096, 4096};
+  for (const monai::Transform& transform : {monai::Transform(monai::Respace{{0.001, 0.001, 0.001}}), {pad}}) {
+    monai::Array array{Tensor({1, 4, 4, 4}), {Vec3{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {1, 1, 1}};
+    try {
+      monai::prepare(array, {transform}, Job());
+      ADD_FAILURE() << transform.index();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::precondition_unmet) << e.what();
+    }
+  }
+}
+
 TEST(MonaiArray, Turning_cropping_and_padding_are_undone) {
   monai::Array array{Tensor({1, 5, 6, 7}), {Vec3{0, 0, -1}, {1, 0, 0}, {0, 1, 0}}, {1, 2, 3}};
   for (std::size_t i = 0; i < array.data.values.size(); ++i) array.data.values[i] = static_cast<float>(i + 1);

@@ -40,8 +40,7 @@ std::vector<Tap> taps(std::int64_t n, std::int64_t m, double step, double start,
   return out;
 }
 
-}  // namespace
-
+// Index in [0,n) that stands for i, or -1 for the constant.
 std::int64_t edge_index(std::int64_t i, std::int64_t n, Edge edge) {
   if (i >= 0 && i < n) return i;
   switch (edge) {
@@ -56,6 +55,8 @@ std::int64_t edge_index(std::int64_t i, std::int64_t n, Edge edge) {
   }
   return -1;
 }
+
+}  // namespace
 
 Tensor reorder(const Tensor& source, const Reordered& how) {
   const Dhw in = size_of(source);

@@ -45,7 +45,4 @@ History prepare(Array& array, const std::vector<Transform>& transforms, const Jo
 /// Takes channels back to the grid before `history`; zeros where that reaches further.
 Tensor invert(Tensor channels, const History& history, bool nearest);
 
-/// Index in [0,n) that stands for i, or -1 for the constant.
-std::int64_t edge_index(std::int64_t i, std::int64_t n, Edge edge);
-
 }  // namespace oncotome::engine::monai

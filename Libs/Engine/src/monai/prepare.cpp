@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "array.h"
 #include "oncotome/core/error.h"
+#include "oncotome/engine/components.h"
+#include "oncotome/engine/preparation.h"
 
 namespace oncotome::engine::monai {
 namespace {
@@ -45,46 +46,18 @@ void scale_range(const Span& span, double a_min, double a_max, const std::option
   }
 }
 
-// Linear between the neighbors in order.
-double percentile(const Span& span, double q) {
-  std::vector<float> values(span.begin, span.end);
-  const double place = q / 100 * static_cast<double>(values.size() - 1);
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
-  std::nth_element(values.begin(), at, values.end());
-  const double low = *at, high = at + 1 == values.end() ? low : *std::min_element(at + 1, values.end());
-  return low + (place - std::floor(place)) * (high - low);
-}
-
 class Preparer {
  public:
   explicit Preparer(Array& array) : array_(array) {}
 
   void operator()(const Orient& wanted) {
-    // As nibabel's io_orientation: the axis that lies closest to one of the patient's has the first choice.
-    const auto& axis = array_.axis;
-    std::array<std::size_t, 3> order{0, 1, 2}, world{};
-    std::array<bool, 3> against{};
-    std::array<double, 3> closest{};
-    for (std::size_t a = 0; a < 3; ++a)
-      for (double part : axis[a]) closest[a] = std::max(closest[a], part * part);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return closest[a] > closest[b]; });
-    std::array<bool, 3> taken{};
-    for (std::size_t a : order) {
-      double most = -1;
-      for (std::size_t w = 0; w < 3; ++w)
-        if (!taken[w] && std::abs(axis[a][w]) > most) {
-          most = std::abs(axis[a][w]);
-          world[a] = w;
-        }
-      taken[world[a]] = true;
-      against[a] = axis[a][world[a]] < 0;
-    }
+    const std::array<std::size_t, 3> world = patient_axes(array_.axis);
     Reordered how{};
     const std::string along = "LPS", opposite = "RAI";
     for (std::size_t t = 0; t < 3; ++t) {
       const std::size_t w = std::min(along.find(wanted.codes[t]), opposite.find(wanted.codes[t]));
       how.from[t] = static_cast<std::size_t>(std::find(world.begin(), world.end(), w) - world.begin());
-      how.flip[t] = against[how.from[t]] != (wanted.codes[t] == opposite[w]);
+      how.flip[t] = (array_.axis[how.from[t]][w] < 0) != (wanted.codes[t] == opposite[w]);
     }
     const Array before{{}, array_.axis, array_.spacing_mm};
     for (std::size_t t = 0; t < 3; ++t) {
@@ -139,6 +112,7 @@ class Preparer {
              std::abs(how.start[a]) <= kTolerance;
     }
     if (same) return;
+    check_voxel_count(size);
     array_.data = resample(array_.data, size, how);
     array_.spacing_mm = spacing;
     history.emplace_back(how);
@@ -169,8 +143,9 @@ class Preparer {
   }
 
   void operator()(const Normalize& wanted) {
-    std::size_t channel = 0;
+    std::size_t next = 0;
     for (const Span& span : spans(array_.data, wanted.channel_wise)) {
+      const std::size_t channel = next++;
       double mean = 0, squares = 0, count = 0;
       const auto used = [&](float v) { return !wanted.nonzero || v != 0; };
       for (const float* v = span.begin; v != span.end; ++v)
@@ -185,7 +160,6 @@ class Preparer {
       double deviation = std::sqrt(squares / count);
       if (!wanted.subtrahend.empty()) mean = wanted.subtrahend.at(std::min(channel, wanted.subtrahend.size() - 1));
       if (!wanted.divisor.empty()) deviation = wanted.divisor.at(std::min(channel, wanted.divisor.size() - 1));
-      ++channel;
       const auto m = static_cast<float>(mean), d = static_cast<float>(deviation == 0 ? 1 : deviation);
       for (float* v = span.begin; v != span.end; ++v)
         if (used(*v)) *v = (*v - m) / d;
@@ -200,26 +174,24 @@ class Preparer {
         b_min = width * (wanted.lower / 100) + *wanted.b_min;
         b_max = width * (wanted.upper / 100) + *wanted.b_min;
       }
-      scale_range(span, percentile(span, wanted.lower), percentile(span, wanted.upper), b_min, b_max, wanted.clip);
+      std::vector<float> values(span.begin, span.end);
+      const double low = quantile(values, wanted.lower / 100), high = quantile(values, wanted.upper / 100);
+      scale_range(span, low, high, b_min, b_max, wanted.clip);
     }
   }
 
   void operator()(const CropForeground& wanted) {
     const Dhw in = array_.size();
-    Dhw first = in, last{-1, -1, -1};
+    Mask mask(static_cast<std::size_t>(in[0] * in[1] * in[2]));
     const float* v = array_.data.values.data();
     for (std::int64_t c = 0; c < array_.data.shape[0]; ++c)
-      for (std::int64_t x = 0; x < in[0]; ++x)
-        for (std::int64_t y = 0; y < in[1]; ++y)
-          for (std::int64_t z = 0; z < in[2]; ++z)
-            if (*v++ > 0) {
-              const Dhw at{x, y, z};
-              for (std::size_t a = 0; a < 3; ++a) {
-                first[a] = std::min(first[a], at[a]);
-                last[a] = std::max(last[a], at[a]);
-              }
-            }
-    if (last[0] < 0)
+      for (std::uint8_t& set : mask)
+        if (*v++ > 0) set = 1;
+    Index3 first, last;
+    const bool found = bounding_box(mask, {in[2], in[1], in[0]}, 0, first, last);
+    std::swap(first[0], first[2]);
+    std::swap(last[0], last[2]);
+    if (!found)
       throw Error(ErrorCode::precondition_unmet,
                   "no voxel of the image is above zero: it has no foreground to crop to");
     Dhw size;
@@ -251,6 +223,7 @@ class Preparer {
 
  private:
   void shift_by(const Dhw& offset, const Dhw& size, Edge edge, double value) {
+    check_voxel_count(size);
     history.emplace_back(Shifted{offset, array_.size()});
     array_.data = shift(array_.data, offset, size, edge, static_cast<float>(value));
   }

@@ -143,9 +143,7 @@ class Run {
     auto to = image.values.begin();
     for (std::size_t c = 0; c < channels_.size(); ++c) {
       const ChannelView& channel = channels_[c];
-      const std::string text = "channel " + model_.package().channels[c].name +
-                               " was resampled to the grid of channel " +
-                               model_.package().channels[model_.package().reference_channel].name;
+      const std::string text = resampled_note(model_.package(), c);
       if (!same_grid(channel.geometry, reference) &&
           std::find(out.corrections.begin(), out.corrections.end(), text) == out.corrections.end())
         out.corrections.push_back(text);

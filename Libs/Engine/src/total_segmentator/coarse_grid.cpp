@@ -49,21 +49,10 @@ float whole(double value) { return static_cast<float>(std::trunc(std::clamp(valu
 
 Canonical::Canonical(const Geometry& source) {
   const Index3 steps{1, source.size[0], source.size[0] * source.size[1]};
-  // The axis that lies closest to one of the patient's chooses first.
-  std::array<std::size_t, 3> order{0, 1, 2};
-  const auto strength = [&](std::size_t a) {
-    double most = 0;
-    for (double v : source.axis[a]) most = std::max(most, v * v);
-    return most;
-  };
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return strength(a) > strength(b); });
-  std::array<bool, 3> taken{};
+  const std::array<std::size_t, 3> patient = patient_axes(source.axis);
   std::array<double, 3> begin{};
-  for (std::size_t a : order) {
-    std::size_t to = 3;
-    for (std::size_t b = 0; b < 3; ++b)
-      if (!taken[b] && (to == 3 || std::abs(source.axis[a][b]) > std::abs(source.axis[a][to]))) to = b;
-    taken[to] = true;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const std::size_t to = patient[a];
     // R and A run against L and P.
     const bool flip = (source.axis[a][to] < 0) != (to < 2);
     grid.size[to] = source.size[a];
@@ -91,8 +80,7 @@ Volume<float> to_coarse(const ChannelView& source, const Canonical& canonical, c
     grid.size[a] = static_cast<std::int64_t>(size);
     grid.spacing_mm[a] /= zoom;
   }
-  if (static_cast<double>(grid.size[0]) * static_cast<double>(grid.size[1]) * static_cast<double>(grid.size[2]) > 1e10)
-    throw Error(ErrorCode::precondition_unmet, "the image is far too large for the model's spacing");
+  check_voxel_count(grid.size);
   if (same) grid = canonical.grid;
   Volume<float> out(grid);
   const float* voxels = source.voxels;

@@ -27,6 +27,12 @@ struct Prepared {
 /// One channel per ChannelSpec, none empty, every value finite. Throws Error{usage, precondition_unmet}.
 void check_inputs(const ModelPackage& package, const std::vector<ChannelView>& channels);
 
+/// Between the neighbors in order, as NumPy's default; reorders the values, of which there is one at least.
+double quantile(std::vector<float>& values, double q);
+
+/// The correction to tell where a channel does not lie on the reference channel's grid.
+std::string resampled_note(const ModelPackage& package, std::size_t channel);
+
 /// Carries out the package's preparation; one channel per ChannelSpec, in its order. `mask` (on any grid, 0 or not)
 /// replaces the foreground where it is given. Throws Error{precondition_unmet, usage}.
 Prepared prepare(const ModelPackage& package, const std::vector<ChannelView>& channels, const LabelVolume* mask,

@@ -11,6 +11,13 @@ struct ChannelView {
   const float* voxels = nullptr;
 };
 
+/// Of each index axis the patient's (0 L, 1 P, 2 S) that it stands for, as nibabel's io_orientation chooses: the one
+/// that lies closest to one of the patient's chooses first.
+std::array<std::size_t, 3> patient_axes(const std::array<Vec3, 3>& axis);
+
+/// Throws Error{precondition_unmet} for more than 1e10 voxels, which a model's spacing may ask for.
+void check_voxel_count(const Index3& size);
+
 /// The grid with index axes closest to L, P, S, or those opposite where that is said, that covers the same voxels.
 Geometry oriented(const Geometry& grid, const std::array<bool, 3>& against_lps = {false, false, false});
 
