@@ -103,13 +103,9 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
     if (total != nullptr) return total_segmentator::segment(model, *total, channels, request, job);
     return nnunet::segment(model, *nnunet, channels, request, job);
   }
+  if (std::holds_alternative<MonaiInference>(package.inference))
+    return monai::run(model.network("tile"), package, channels, request, job);
   Stopwatch watch;
-  if (std::holds_alternative<MonaiInference>(package.inference)) {
-    Segmentation out;
-    out.labels = monai::run(model.network("tile"), package, channels, out.steps, job);
-    out.timings_ms.emplace_back("network", watch.lap_ms());
-    return out;
-  }
   Prepared prepared = prepare(package, channels, request.mask, request.seed, job);
   Segmentation out;
   out.timings_ms.emplace_back("prepare", watch.lap_ms());

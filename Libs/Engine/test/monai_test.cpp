@@ -175,6 +175,64 @@ TEST_F(MonaiBundle, A_label_that_no_channel_describes_is_refused) {
   expect_refusal(ErrorCode::model_unsupported, "Lambdad");
 }
 
+/// Every class scores the same, below any threshold.
+class Nothing final : public Executable {
+ public:
+  explicit Nothing(const ModelPackage& package)
+      : classes_(std::get<MonaiInference>(package.inference).network.out_channels) {}
+  Tensor run(const Tensor& input, const Job&) const override {
+    std::vector<std::int64_t> shape = input.shape;
+    shape[1] = classes_;
+    return Tensor(shape, -9.0F);
+  }
+
+ private:
+  std::int64_t classes_;
+};
+
+TEST_F(MonaiBundle, What_it_has_no_use_for_is_refused_when_it_runs) {
+  ModelPackage package = read();
+  package.doubts = {"one"};
+  Geometry grid;
+  grid.size = {20, 20, 20};
+  std::vector<float> voxels(8000, 50.0F);
+  const std::vector<ChannelView> channels{{grid, voxels.data()}};
+  const LabelVolume labels(grid);
+  const auto code = [&](const SegmentRequest& request, const std::vector<ChannelView>& given) {
+    try {
+      monai::run(Nothing(package), package, given, request, Job());
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::internal;
+  };
+  SegmentRequest mask, previous, probabilities, classes;
+  mask.mask = previous.previous = &labels;
+  probabilities.probabilities = classes.class_probabilities = true;
+  for (const SegmentRequest& request : {mask, previous, probabilities, classes})
+    EXPECT_EQ(code(request, channels), ErrorCode::usage);
+  EXPECT_EQ(code({}, {}), ErrorCode::usage);
+  EXPECT_EQ(monai::run(Nothing(package), package, channels, {}, Job()).doubts, package.doubts);
+  voxels[77] = std::nanf("");
+  EXPECT_EQ(code({}, channels), ErrorCode::precondition_unmet);
+}
+
+TEST_F(MonaiBundle, A_channel_that_lies_on_another_grid_is_told) {
+  take("mri_segresnet");
+  const ModelPackage package = read();
+  Geometry grid, other;
+  grid.size = other.size = {20, 20, 20};
+  other.origin_mm = {1, 0, 0};
+  const std::vector<float> voxels(8000, 50.0F);
+  const Segmentation out = monai::run(
+      Nothing(package), package,
+      {{grid, voxels.data()}, {grid, voxels.data()}, {other, voxels.data()}, {grid, voxels.data()}}, {}, Job());
+  EXPECT_EQ(out.corrections,
+            std::vector<std::string>{"channel " + package.channels[2].name + " was resampled to the grid of channel " +
+                                     package.channels[0].name});
+  EXPECT_EQ(out.labels.voxels, std::vector<std::uint8_t>(8000, 0));
+}
+
 TEST(MonaiConfig, Literals_references_sums_and_choices_are_understood_and_nothing_else) {
   const monai::Config config(
       Json::parse(R"({"a": {"b": [1, 2.5]}, "high": false, "name": "x", "names": {"u": 1, "v": 2}})"));

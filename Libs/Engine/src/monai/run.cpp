@@ -4,18 +4,18 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../stopwatch.h"
 #include "array.h"
 #include "finish.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/parallel.h"
 #include "oncotome/engine/inference.h"
 
 namespace oncotome::engine::monai {
 namespace {
 
-Array array_of(const ModelPackage& package, const std::vector<ChannelView>& channels) {
-  if (channels.size() != package.channels.size())
-    throw Error(ErrorCode::usage, "the model takes " + std::to_string(package.channels.size()) + " channels, not " +
-                                      std::to_string(channels.size()));
+Array array_of(const ModelPackage& package, const std::vector<ChannelView>& channels,
+               std::vector<std::string>& corrections) {
   const Geometry& grid = channels[package.reference_channel].geometry;
   const auto count = static_cast<std::int64_t>(channels.size()), X = grid.size[0], Y = grid.size[1], Z = grid.size[2];
   Array array{Tensor({count, X, Y, Z}), grid.axis, grid.spacing_mm};
@@ -24,18 +24,13 @@ Array array_of(const ModelPackage& package, const std::vector<ChannelView>& chan
     Volume<float> moved;
     const float* voxels = channels[c].voxels;
     if (!same_grid(channels[c].geometry, grid)) {
+      corrections.push_back(resampled_note(package, c));
       moved = resample_linear(channels[c], grid);
       voxels = moved.voxels.data();
     }
     for (std::int64_t x = 0; x < X; ++x)
       for (std::int64_t y = 0; y < Y; ++y)
-        for (std::int64_t z = 0; z < Z; ++z) {
-          const float v = voxels[x + X * (y + Y * z)];
-          if (!std::isfinite(v))
-            throw Error(ErrorCode::precondition_unmet,
-                        "channel " + package.channels[c].name + " holds values that are not finite; repair the file");
-          *to++ = v;
-        }
+        for (std::int64_t z = 0; z < Z; ++z) *to++ = voxels[x + X * (y + Y * z)];
   }
   return array;
 }
@@ -114,10 +109,13 @@ Tensor infer(const Executable& network, const MonaiInference& inference, const A
         for (std::int64_t i = 0; i < n; ++i) sums[i] += values[i] * w[i];
       });
   });
-  for (std::size_t i = 0; i < sum.values.size(); ++i) {
-    sum.values[i] /= weight[i % weight.size()];
-    if (!std::isfinite(sum.values[i])) throw Error(ErrorCode::result_not_finite, "the network's output is not finite");
-  }
+  parallel_for(0, K, [&](std::int64_t k) {
+    float* scores = sum.values.data() + k * volume;
+    for (std::size_t i = 0; i < weight.size(); ++i) {
+      scores[i] /= weight[i];
+      if (!std::isfinite(scores[i])) throw Error(ErrorCode::result_not_finite, "the network's output is not finite");
+    }
+  });
   return sum;
 }
 
@@ -153,25 +151,35 @@ Tensor importance(const Window& window, const Dhw& roi) {
   return out;
 }
 
-LabelVolume run(const Executable& network, const ModelPackage& package, const std::vector<ChannelView>& channels,
-                std::vector<StepNote>& steps, const Job& job) {
+Segmentation run(const Executable& network, const ModelPackage& package, const std::vector<ChannelView>& channels,
+                 const SegmentRequest& request, const Job& job) {
+  if (request.mask != nullptr || request.previous != nullptr)
+    throw Error(ErrorCode::usage, "this model has no use for a mask or for labels; leave them out");
+  if (request.probabilities || request.class_probabilities)
+    throw Error(ErrorCode::usage, "this model gives no probabilities");
+  check_inputs(package, channels);
+  Stopwatch watch;
+  Segmentation result;
+  result.doubts = package.doubts;
   const auto& inference = std::get<MonaiInference>(package.inference);
-  Array array = array_of(package, channels);
+  Array array = array_of(package, channels, result.corrections);
   const History history = prepare(array, inference.preparation, job);
   const Dhw size = array.size();
-  steps.push_back({"prepare", "as the MONAI bundle says: " + inference.summary + "; " + std::to_string(size[0]) +
-                                  " x " + std::to_string(size[1]) + " x " + std::to_string(size[2]) + " voxels"});
+  result.steps.push_back({"prepare", "as the MONAI bundle says: " + inference.summary + "; " + std::to_string(size[0]) +
+                                         " x " + std::to_string(size[1]) + " x " + std::to_string(size[2]) +
+                                         " voxels"});
   Tensor scores = infer(network, inference, array, job);
   array.data = {};
-  const Tensor labels = finish(std::move(scores), inference.finish, history, steps, job);
-  LabelVolume out(channels[package.reference_channel].geometry);
+  const Tensor labels = finish(std::move(scores), inference.finish, history, result.steps, job);
+  LabelVolume& out = result.labels = LabelVolume(channels[package.reference_channel].geometry);
   const float* from = labels.values.data();
   const Index3& grid = out.geometry.size;
   for (std::int64_t x = 0; x < grid[0]; ++x)
     for (std::int64_t y = 0; y < grid[1]; ++y)
       for (std::int64_t z = 0; z < grid[2]; ++z) out.at(x, y, z) = static_cast<std::uint8_t>(*from++);
+  result.timings_ms.emplace_back("network", watch.lap_ms());
   job.report("segment", 1.0);
-  return out;
+  return result;
 }
 
 }  // namespace oncotome::engine::monai
