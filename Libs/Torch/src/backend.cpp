@@ -18,18 +18,28 @@ using engine::Tensor;
 
 std::vector<std::int64_t> list(const engine::Dhw& v) { return {v.begin(), v.end()}; }
 
-// The seam where LibTorch's errors become ours; their text is for developers, so only the first line is kept.
+[[noreturn]] void fail(std::string what, bool last_line) {
+  if (what.find("out of memory") != std::string::npos || what.find("can't allocate memory") != std::string::npos)
+    throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
+  what.erase(what.find_last_not_of('\n') + 1);
+  throw Error(ErrorCode::backend_failed,
+              "LibTorch failed: " + (last_line ? what.substr(what.rfind('\n') + 1) : what.substr(0, what.find('\n'))));
+}
+
+// The seam where LibTorch's errors become ours; their text is for developers, so only a line is kept: of TorchScript's,
+// which begin with a trace, the last.
 template <class F>
 auto translated(F&& f) {
   try {
     return f();
   } catch (const c10::Error& e) {
-    const std::string what = e.what_without_backtrace();
-    if (what.find("out of memory") != std::string::npos || what.find("can't allocate memory") != std::string::npos)
-      throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
-    throw Error(ErrorCode::backend_failed, "LibTorch failed: " + what.substr(0, what.find('\n')));
+    fail(e.what_without_backtrace(), false);
+  } catch (const Error&) {
+    throw;
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
+    fail("out of memory", false);
+  } catch (const std::exception& e) {
+    fail(e.what(), true);
   }
 }
 
@@ -67,11 +77,9 @@ class TorchExecutable : public engine::Executable {
         job.report("network", static_cast<double>(i) / static_cast<double>(values.size()));
         const Node& node = graph_.nodes[i];
         std::vector<at::Tensor> inputs;
-        for (int n : node.inputs) {
-          const auto index = static_cast<std::size_t>(n);
-          inputs.push_back(values[index]);
-          if (last_use_[index] == i) values[index].reset();
-        }
+        for (int n : node.inputs) inputs.push_back(values[static_cast<std::size_t>(n)]);
+        for (int n : node.inputs)  // one node may take the same twice
+          if (last_use_[static_cast<std::size_t>(n)] == i) values[static_cast<std::size_t>(n)].reset();
         values[i] = node.op == Op::input ? x : evaluate(node, weights_[i], biases_[i], inputs, job);
       }
       return to_tensor(values.back());
@@ -140,15 +148,19 @@ class TorchExecutable : public engine::Executable {
            node.pad_before == node.pad_after;
   }
 
-  // In place where nobody else needs the input.
+  // To be changed in place: itself where nobody else needs it.
+  static at::Tensor owned(const at::Tensor& x) {
+    return x.use_count() == 1 && x.storage().use_count() == 1 ? x : x.clone();
+  }
+
   static at::Tensor activated(Op op, const at::Tensor& x) {
-    at::Tensor y = x.storage().use_count() == 1 ? x : x.clone();
+    at::Tensor y = owned(x);
     return op == Op::relu ? at::relu_(y) : op == Op::elu ? at::elu_(y) : at::gelu_(y);
   }
 
   // Without weights a channel at a time: LibTorch's needs as much memory again.
   static at::Tensor standardized(const at::Tensor& x, double epsilon, const Job& job) {
-    at::Tensor y = x.storage().use_count() == 1 ? x : x.clone();
+    at::Tensor y = owned(x);
     for (std::int64_t n = 0; n < y.size(axes::N); ++n)
       for (std::int64_t c = 0; c < y.size(axes::C); ++c) {
         job.check();

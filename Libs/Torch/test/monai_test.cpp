@@ -52,6 +52,18 @@ TEST(MonaiNetworks, Each_gives_the_output_of_MONAI) {
   }
 }
 
+TEST(MonaiNetworks, What_fails_within_a_module_is_an_error_of_one_line) {
+  const auto module = load_backend(Device::cpu, 1)->load_script((kFixtures / "ct_unet/models/model.ts").string());
+  try {
+    module->run(Tensor({1, 5, 8, 8, 8}), Job());
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::backend_failed);
+    EXPECT_NE(std::string(e.what()).find("channels"), std::string::npos) << e.what();
+    EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos) << e.what();
+  }
+}
+
 TEST(MonaiNetworks, Weights_that_lack_a_layer_are_refused_by_its_name) {
   const ModelPackage package = read_model_package((kFixtures / "ct_unet").string());
   Weights weights = monai::read_weights(checked_weights_path(package));
