@@ -12,7 +12,7 @@
 class StoredFile {
  public:
   explicit StoredFile(const std::string& bytes)
-      : path_((std::filesystem::temp_directory_path() / ("oncotome-weights-" + std::to_string(::getpid()))).string()) {
+      : path_((std::filesystem::temp_directory_path() / ("oncotome-weights-" + next())).string()) {
     std::ofstream(path_, std::ios::binary) << bytes;
   }
   ~StoredFile() { std::filesystem::remove(path_); }
@@ -22,6 +22,11 @@ class StoredFile {
   const std::string& path() const { return path_; }
 
  private:
+  static std::string next() {
+    static int number = 0;
+    return std::to_string(::getpid()) + "-" + std::to_string(number++);
+  }
+
   std::string path_;
 };
 

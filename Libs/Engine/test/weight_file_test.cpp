@@ -160,6 +160,22 @@ TEST(WeightFiles, Shapes_that_do_not_fit_are_refused) {
   EXPECT_REFUSED(archive(pickle_of(2, kTwo, "QUInt8Storage")), "is not there");
 }
 
+TEST(WeightFiles, Two_tensors_of_one_name_are_refused) {
+  std::string tensor = pickle_of(2, kTwo);
+  tensor = tensor.substr(3 + text("w").size(), tensor.size() - 3 - text("w").size() - 2);
+  EXPECT_REFUSED(archive("\x80\x02}" + text("a.b") + tensor + "s" + text("a") + "}" + text("b") + tensor + "ss."),
+                 "two of its tensors have the name 'a.b'");
+}
+
+TEST(WeightFiles, A_tensor_that_is_a_key_hides_no_other) {
+  std::string tensor = pickle_of(2, kTwo);
+  tensor = tensor.substr(3 + text("w").size(), tensor.size() - 3 - text("w").size() - 2);
+  const StoredFile file(archive("\x80\x02}" + tensor + "K\1s" + text("w") + tensor + "s."));
+  const Weights weights = WeightFile::open(file.path())->read_all("");
+  ASSERT_EQ(weights.size(), 1U);
+  EXPECT_EQ(weights.begin()->first, "w");
+}
+
 TEST(WeightFiles, Broken_archives_are_refused) {
   const std::string whole = archive(pickle_of(2, kTwo));
   EXPECT_REFUSED(whole.substr(0, whole.size() / 2), "interrupted download");

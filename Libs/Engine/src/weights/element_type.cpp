@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "element_type.h"
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <vector>
+
+#include "../compute_kernels.h"
 
 namespace oncotome::engine::weights {
 namespace {
@@ -13,22 +15,9 @@ float widen(T value) {
   return static_cast<float>(value);
 }
 
-struct Half {
-  std::uint16_t bits;
-};
 struct Brain {
   std::uint16_t bits;
 };
-
-float widen(Half half) {
-  const std::uint32_t sign = (half.bits & 0x8000U) << 16U, exponent = half.bits >> 10U & 31U,
-                      mantissa = half.bits & 1023U;
-  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(mantissa), -24), sign != 0 ? -1.0F : 1.0F);
-  const std::uint32_t bits = sign | (exponent == 31 ? 255U : exponent + 112U) << 23U | mantissa << 13U;
-  float value = 0;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
 
 float widen(Brain brain) {
   const std::uint32_t bits = std::uint32_t{brain.bits} << 16U;
@@ -51,10 +40,16 @@ void convert(const char* from, std::size_t count, float* to) {
   }
 }
 
+void convert_halves(const char* from, std::size_t count, float* to) {
+  std::vector<std::uint16_t> halves(count);
+  std::memcpy(halves.data(), from, count * sizeof(std::uint16_t));
+  compute_kernels().float_from_half(halves.data(), to, count);
+}
+
 constexpr ElementType kTypes[] = {
     {"float32", "FloatStorage", "F32", 4, convert<float>},
     {"float64", "DoubleStorage", "F64", 8, convert<double>},
-    {"float16", "HalfStorage", "F16", 2, convert<Half>},
+    {"float16", "HalfStorage", "F16", 2, convert_halves},
     {"bfloat16", "BFloat16Storage", "BF16", 2, convert<Brain>},
     {"int64", "LongStorage", "I64", 8, convert<std::int64_t>},
     {"int32", "IntStorage", "I32", 4, convert<std::int32_t>},
@@ -72,8 +67,6 @@ constexpr ElementType kTypes[] = {
 };
 
 }  // namespace
-
-bool ElementType::is_floating() const { return to_float != nullptr && std::strstr(name, "float") != nullptr; }
 
 const ElementType* find_element_type(const std::string& name) {
   if (name.empty()) return nullptr;

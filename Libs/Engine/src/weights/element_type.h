@@ -18,8 +18,6 @@ struct ElementType {
   std::size_t size;
   /// Writes `count` little-endian elements as float32; null where there is no way.
   void (*to_float)(const char* from, std::size_t count, float* to);
-
-  bool is_floating() const;
 };
 
 /// By PyTorch's name ("float32"), its storage's ("FloatStorage") or safetensors' ("F32"); null where unknown.

@@ -90,27 +90,42 @@ class Tree {
     return j;
   }
 
-  std::string key_of(ValueId id, int depth) {
+  // A key that is neither text nor a number, such as a tuple, has a name of no meaning.
+  std::string key_of(ValueId id) {
     const Value& value = pickle_.value(id);
-    std::string key =
-        value.kind == Kind::text || value.kind == Kind::bytes ? utf8(value.text) : of(id, {}, depth + 1).dump();
+    std::string key;
+    switch (value.kind) {
+      case Kind::text:
+      case Kind::bytes:
+        key = utf8(value.text);
+        break;
+      case Kind::none:
+      case Kind::boolean:
+      case Kind::integer:
+      case Kind::real:
+        key = of(id, {}, 0).dump();
+        break;
+      default:
+        key = "?" + std::to_string(id);
+    }
     for (char& c : key)
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
     return key;
   }
 
   ordered_json dict(const Value& value, const std::string& path, int depth) {
+    std::vector<std::string> keys;
     std::unordered_map<std::string, std::size_t> last;
     for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) {
-      std::string key = key_of(value.items[i], depth);
-      spend(key.size() + 64);
-      last[std::move(key)] = i;
+      keys.push_back(key_of(value.items[i]));
+      spend(2 * keys.back().size() + 64);
+      last[keys.back()] = i;
     }
     ordered_json j = ordered_json::object();
     // Straight into the vector below: inserting by key looks through all that are there.
     auto& members = j.get_ref<ordered_json::object_t&>();
     for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) {
-      const std::string key = key_of(value.items[i], depth);
+      const std::string& key = keys[i / 2];
       if (last.at(key) == i) members.emplace_back(key, of(value.items[i + 1], join(path, key), depth + 1));
     }
     return j;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "oncotome/core/error.h"
 #include "stored_weights.h"
@@ -28,7 +29,7 @@ std::string gather(const std::string& from, std::size_t size, const Tensor& tens
   std::vector<std::int64_t> index(tensor.shape.size(), 0);
   std::int64_t at = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    packed.replace(i * size, size, from, static_cast<std::size_t>(at) * size, size);
+    std::memcpy(&packed[i * size], from.data() + static_cast<std::size_t>(at) * size, size);
     for (std::size_t axis = index.size(); axis-- > 0;) {
       at += strides[axis];
       if (++index[axis] < tensor.shape[axis]) break;
@@ -49,7 +50,9 @@ void swap_bytes(std::string& bytes, std::size_t size) {
 
 StoredWeights::StoredWeights(std::unique_ptr<StoredBytes> file, Description description)
     : file_(std::move(file)), description_(std::move(description)) {
-  for (std::size_t i = 0; i < description_.entries.size(); ++i) index_.emplace(description_.entries[i].name, i);
+  for (std::size_t i = 0; i < description_.entries.size(); ++i)
+    if (!index_.emplace(description_.entries[i].name, i).second)
+      refuse("two of its tensors have the name '" + description_.entries[i].name + "'");
 }
 
 Tensor StoredWeights::read(const std::string& name) const {
@@ -90,6 +93,7 @@ Tensor StoredWeights::read(const std::string& name) const {
 
 std::unique_ptr<WeightFile> WeightFile::open(const std::string& path) {
   auto file = std::make_unique<weights::StoredBytes>(path);
+  const std::string name = file->name();
   try {
     const std::string start = file->text(0, std::min<std::uint64_t>(file->size(), 9));
     weights::StoredWeights::Description description;
@@ -103,7 +107,7 @@ std::unique_ptr<WeightFile> WeightFile::open(const std::string& path) {
       weights::refuse("it is neither what torch.save writes, nor TorchScript, nor safetensors");
     return std::make_unique<weights::StoredWeights>(std::move(file), std::move(description));
   } catch (const Error& error) {
-    throw Error(error.code(), "'" + file->name() + "': " + error.what());
+    throw Error(error.code(), "'" + name + "': " + error.what());
   }
 }
 
@@ -112,7 +116,9 @@ Weights WeightFile::read_all(const std::string& prefix) const {
   Weights found;
   for (const Entry& entry : tensors()) {
     if (entry.name.rfind(start, 0) != 0 || entry.dtype.find("float") == std::string::npos) continue;
-    if (entry.same_as.rfind(start, 0) == 0 && found.count(entry.same_as.substr(start.size())) > 0) continue;
+    if (!entry.same_as.empty() && entry.same_as.rfind(start, 0) == 0 &&
+        found.count(entry.same_as.substr(start.size())) > 0)
+      continue;
     found.emplace(entry.name.substr(start.size()), read(entry.name));
   }
   return found;
