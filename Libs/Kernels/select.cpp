@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#ifdef ONCOTOME_AVX2
+#include <cpuid.h>
+#endif
+
 #include <cstring>
 
 #include "kernel_list.h"
@@ -18,7 +22,11 @@ constexpr Kernels kReference = ONCOTOME_KERNELS(reference);
 #ifdef ONCOTOME_AVX2
 constexpr Kernels kAvx2 = ONCOTOME_KERNELS(avx2);
 
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx2() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  const bool converts_halves = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+  return converts_halves && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 #endif
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -55,7 +54,7 @@ void parallel_for(std::int64_t begin, std::int64_t end, const std::function<void
   try {
     while (static_cast<std::int64_t>(helpers.size()) + 1 < std::min<std::int64_t>(threads, end - begin))
       helpers.emplace_back(work);
-  } catch (const std::system_error&) {  // Fewer threads do as well.
+  } catch (const std::exception&) {  // Fewer threads do as well.
   }
   work();
   for (std::thread& helper : helpers) helper.join();

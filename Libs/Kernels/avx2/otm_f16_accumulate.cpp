@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <immintrin.h>
+
 #include "../kernel_list.h"
-#include "half.h"
 
 void oncotome::kernels::otm_f16_accumulate__avx2(std::uint16_t* sum, const float* value, const float* weight,
                                                  std::size_t n) {
@@ -11,5 +12,5 @@ void oncotome::kernels::otm_f16_accumulate__avx2(std::uint16_t* sum, const float
     const __m256 total = _mm256_add_ps(_mm256_cvtph_ps(_mm_loadu_si128(at)), product);
     _mm_storeu_si128(at, _mm256_cvtps_ph(total, _MM_FROUND_TO_NEAREST_INT));
   }
-  for (; i < n; ++i) sum[i] = half_of_float(_cvtsh_ss(sum[i]) + value[i] * weight[i]);
+  otm_f16_accumulate__reference(sum + i, value + i, weight + i, n - i);
 }

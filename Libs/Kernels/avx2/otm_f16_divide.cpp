@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <immintrin.h>
+
 #include "../kernel_list.h"
-#include "half.h"
 
 bool oncotome::kernels::otm_f16_divide__avx2(std::uint16_t* value, const std::uint16_t* by, std::size_t n) {
   const __m128i exponent = _mm_set1_epi16(0x7C00);
@@ -14,10 +15,5 @@ bool oncotome::kernels::otm_f16_divide__avx2(std::uint16_t* value, const std::ui
     bad = _mm_or_si128(bad, _mm_cmpeq_epi16(_mm_and_si128(half, exponent), exponent));
     _mm_storeu_si128(at, half);
   }
-  bool finite = _mm_movemask_epi8(bad) == 0;
-  for (; i < n; ++i) {
-    value[i] = half_of_float(_cvtsh_ss(value[i]) / _cvtsh_ss(by[i]));
-    finite = finite && (value[i] & 0x7C00U) != 0x7C00U;
-  }
-  return finite;
+  return otm_f16_divide__reference(value + i, by + i, n - i) && _mm_movemask_epi8(bad) == 0;
 }

@@ -7,5 +7,5 @@ void oncotome::kernels::otm_f32_from_f16__avx2(const std::uint16_t* in, float* o
   std::size_t i = 0;
   for (; i + 8 <= n; i += 8)
     _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i))));
-  for (; i < n; ++i) out[i] = _cvtsh_ss(in[i]);
+  otm_f32_from_f16__reference(in + i, out + i, n - i);
 }

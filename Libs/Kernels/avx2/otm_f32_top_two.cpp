@@ -20,17 +20,5 @@ void oncotome::kernels::otm_f32_top_two__avx2(const float* values, std::size_t s
     _mm256_storeu_ps(second + i, next);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + i), at);
   }
-  for (; i < n; ++i) {
-    best[i] = values[i];
-    second[i] = -__builtin_inff();
-    row[i] = 0;
-    for (std::int32_t r = 1; r < rows; ++r) {
-      const float value = values[static_cast<std::size_t>(r) * stride + i], smaller = value < best[i] ? value : best[i];
-      if (smaller > second[i]) second[i] = smaller;
-      if (value > best[i]) {
-        best[i] = value;
-        row[i] = r;
-      }
-    }
-  }
+  otm_f32_top_two__reference(values + i, stride, rows, n - i, best + i, second + i, row + i);
 }
