@@ -2,6 +2,7 @@
 #include "predict.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -20,10 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using engine::NnUnetInference;
 using nlohmann::json;
-
-bool ends_with(const std::string& text, const std::string& tail) {
-  return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
-}
 
 class Predictor {
  public:

@@ -20,10 +20,6 @@ namespace oncotome::workflow {
 namespace {
 
 // ITK's readers know the lower-case endings only.
-bool ends_with(const std::string& text, const std::string& tail) {
-  return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
-}
-
 bool is_nrrd(const std::string& path) { return ends_with(path, ".nrrd") || ends_with(path, ".nhdr"); }
 bool is_nifti(const std::string& path) { return ends_with(path, ".nii") || ends_with(path, ".nii.gz"); }
 
@@ -56,6 +52,10 @@ void write(const std::string& path, const Volume<T>& volume, const std::map<std:
 }
 
 }  // namespace
+
+bool ends_with(const std::string& text, const std::string& tail) {
+  return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
+}
 
 bool is_volume_file(const std::string& path) { return is_nrrd(path) || is_nifti(path); }
 

@@ -8,6 +8,8 @@
 
 namespace oncotome::workflow {
 
+bool ends_with(const std::string& text, const std::string& tail);
+
 /// True for the volume files that are read besides DICOM: .nii, .nii.gz, .nrrd, .nhdr, .seg.nrrd.
 bool is_volume_file(const std::string& path);
 

@@ -75,7 +75,7 @@ void fold_statistics(const std::string& weight_name, double epsilon, Weights& we
     weight.values[i] = static_cast<float>(scale);
     bias.values[i] = static_cast<float>(bias.values[i] - mean.values[i] * scale);
   }
-  for (const char* leaf : {"running_mean", "running_var", "num_batches_tracked"}) weights.erase(stem + leaf);
+  for (const char* leaf : {"running_mean", "running_var"}) weights.erase(stem + leaf);
 }
 
 }  // namespace oncotome::engine

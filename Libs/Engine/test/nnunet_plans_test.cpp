@@ -85,14 +85,13 @@ class NnunetPlans : public testing::Test {
 TEST_F(NnunetPlans, Everything_that_inference_needs_is_read) {
   const Plans plans = read_plans(plans_, dataset_);
   EXPECT_EQ(plans.dataset_name, "Dataset001_Toy");
-  EXPECT_EQ(plans.reader, Reader::nibabel_reorient);
+  EXPECT_TRUE(plans.reorients);
   EXPECT_EQ(plans.file_ending, ".nii.gz");
   EXPECT_EQ(plans.transpose_forward, (std::array<std::size_t, 3>{1, 2, 0}));
   EXPECT_EQ(plans.transpose_backward, (std::array<std::size_t, 3>{2, 0, 1}));
   EXPECT_EQ(plans.channel_names, std::vector<std::string>{"CT"});
   EXPECT_EQ(plans.intensities[0].mean, 40.5);
   EXPECT_EQ(plans.intensities[0].percentile_00_5, -100);
-  EXPECT_EQ(plans.configuration_names.size(), 4u);
   EXPECT_EQ(plans.labels.entries[1].name, "tumor");
   EXPECT_EQ(plans.labels.foreground(), (std::vector<int>{1, 2}));
   EXPECT_EQ(plans.labels.classes(), (std::vector<std::uint8_t>{0, 1, 2}));

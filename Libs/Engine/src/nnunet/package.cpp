@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
+#include <regex>
 
 #include "../class_labels.h"
 #include "../package_json.h"
@@ -173,23 +174,20 @@ NnUnetStage read_stage(const fs::path& folder, const ModelOptions& options, Mode
 
 json labels_of(const Labels& labels) {
   json out = json::array();
+  const std::vector<LabelEntry> regions = labels.regions();
   if (!labels.has_regions()) {
-    for (const LabelEntry& entry : labels.entries)
-      if (entry.values.size() == 1 && entry.values[0] > 0 && entry.values[0] != labels.ignore.value_or(-1))
-        out.push_back(describe_label(entry.values[0], entry.name));
+    for (const LabelEntry& entry : regions) out.push_back(describe_label(entry.values[0], entry.name));
     return out;
   }
   // Each region's class is what the regions drawn over it leave.
-  std::vector<const LabelEntry*> regions;
-  for (const LabelEntry& entry : labels.entries)
-    if (entry.values != std::vector<int>{0} && (!labels.ignore || entry.values != std::vector<int>{*labels.ignore}))
-      regions.push_back(&entry);
   for (std::size_t i = 0; i < std::min(regions.size(), labels.regions_class_order.size()); ++i) {
+    const auto holds = [&](int value) {
+      return std::find(regions[i].values.begin(), regions[i].values.end(), value) != regions[i].values.end();
+    };
     const bool covered =
-        i + 1 < regions.size() && std::includes(regions[i]->values.begin(), regions[i]->values.end(),
-                                                regions[i + 1]->values.begin(), regions[i + 1]->values.end());
+        i + 1 < regions.size() && std::all_of(regions[i + 1].values.begin(), regions[i + 1].values.end(), holds);
     out.push_back(describe_label(labels.regions_class_order[i],
-                                 regions[i]->name + (covered ? " without " + regions[i + 1]->name : "")));
+                                 regions[i].name + (covered ? " without " + regions[i + 1].name : "")));
   }
   return out;
 }
@@ -223,10 +221,12 @@ json describe_channel(const std::string& name, std::size_t index, std::size_t co
 }
 
 std::string modality_of(const std::string& channel) {
-  const std::string name = lower(channel);
-  if (name.find("ct") != std::string::npos) return "CT";
-  if (name.find("pet") != std::string::npos || name.find("suv") != std::string::npos) return "PT";
-  return "MR";
+  // As words: "fractional anisotropy" is no CT.
+  const auto names = [&](const char* words) {
+    return std::regex_search(channel.substr(0, 256),
+                             std::regex("(^|[^a-z])(" + std::string(words) + ")($|[^a-z])", std::regex::icase));
+  };
+  return names("ct") ? "CT" : names("pet|suv") ? "PT" : "MR";
 }
 
 // Entries of lists are laid over those with the same value or name.

@@ -20,15 +20,13 @@ void limit_depth(const ordered_json& json, const JsonEntry& file, int depth = 32
     for (const auto& child : json) limit_depth(child, file, depth - 1);
 }
 
-Reader read_reader(const JsonEntry& entry) {
+/// Whether the reader turns images to R, A, S.
+bool read_reader(const JsonEntry& entry) {
   const std::string name = entry.last_name();
-  if (name == "SimpleITKIO") return Reader::simple_itk;
-  if (name == "SimpleITKIOWithReorient") return Reader::simple_itk_reorient;
-  if (name == "NibabelIO") return Reader::nibabel;
-  if (name == "NibabelIOWithReorient") return Reader::nibabel_reorient;
-  if (name == "NaturalImage2DIO") return Reader::natural_image_2d;
-  if (name == "Tiff3DIO") return Reader::tiff_3d;
-  entry.refuse_unknown();
+  for (const char* known : {"SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO"})
+    if (name == known) return false;
+  if (name != "SimpleITKIOWithReorient" && name != "NibabelIOWithReorient") entry.refuse_unknown();
+  return true;
 }
 
 std::array<std::size_t, 3> read_axes(const JsonEntry& entry) {
@@ -112,6 +110,13 @@ std::vector<Intensities> read_intensities(const JsonEntry& plans, std::size_t ch
 
 }  // namespace
 
+std::vector<LabelEntry> Labels::regions() const {
+  std::vector<LabelEntry> regions;
+  for (const LabelEntry& entry : entries)
+    if (entry.name != "ignore" && entry.values != std::vector<int>{0}) regions.push_back(entry);
+  return regions;
+}
+
 std::vector<int> Labels::foreground() const {
   std::set<int> values;
   for (const LabelEntry& entry : entries)
@@ -134,8 +139,7 @@ Plans read_plans(const ordered_json& plans_json, const ordered_json& dataset_jso
   limit_depth(dataset_json, dataset);
   Plans result;
   if (const auto name = plans.find("dataset_name")) result.dataset_name = name->text();
-  if (const auto name = plans.find("plans_name")) result.plans_name = name->text();
-  result.reader = read_reader(plans.at("image_reader_writer"));
+  result.reorients = read_reader(plans.at("image_reader_writer"));
   result.transpose_forward = read_axes(plans.at("transpose_forward"));
   const JsonEntry backward = plans.at("transpose_backward");
   result.transpose_backward = read_axes(backward);
@@ -147,7 +151,6 @@ Plans read_plans(const ordered_json& plans_json, const ordered_json& dataset_jso
   if (!configurations.value().is_object() || configurations.value().empty() ||
       configurations.value().size() > kMostEntries)
     configurations.refuse("must name 1 to 1024 configurations");
-  for (const auto& [name, value] : configurations.value().items()) result.configuration_names.push_back(name);
   const JsonEntry ending = dataset.at("file_ending");
   result.file_ending = ending.text();
   if (result.file_ending.empty() || result.file_ending.size() > 16 ||

@@ -76,8 +76,7 @@ class Run {
   // Arrays lie as the training's reader laid them.
   Geometry grid_of(const NnUnetStage& stage) const {
     const Geometry& given = channels_[model_.package().reference_channel].geometry;
-    if (stage.plans.reader == Reader::nibabel_reorient || stage.plans.reader == Reader::simple_itk_reorient)
-      return oriented(given, {true, true, false});
+    if (stage.plans.reorients) return oriented(given, {true, true, false});
     return model_.package().preparation.orient ? oriented(given) : given;
   }
 
@@ -113,25 +112,24 @@ class Run {
     prediction.step = inference_.step;
     prediction.accumulators = inference_.half_accumulators ? Accumulators::reference : Accumulators::float32;
     const Job predicting([this](std::string_view, double f) { tell(0.05 + 0.95 * f); });
+    const bool turned = !same_grid(grid, reference);
     LabelVolume labels(grid);
     labels.voxels =
         untransposed(stage.plans, input.shape,
                      predict_labels(prediction, stage.plans, stage.configuration, input, predicting, probabilities));
     if (probabilities != nullptr) {
       const std::size_t count = labels.voxels.size();
-      std::vector<float> turned(probabilities->size());
       for (std::size_t k = 0; k < probabilities->size() / count; ++k) {
         const auto from = probabilities->begin() + static_cast<std::ptrdiff_t>(k * count);
         Volume<float> map;
         map.geometry = grid;
         map.voxels =
             untransposed(stage.plans, input.shape, std::vector<float>(from, from + static_cast<std::ptrdiff_t>(count)));
-        map = resample_linear({grid, map.voxels.data()}, reference);
-        std::copy(map.voxels.begin(), map.voxels.end(), turned.begin() + static_cast<std::ptrdiff_t>(k * count));
+        if (turned) map = resample_linear({grid, map.voxels.data()}, reference);
+        std::copy(map.voxels.begin(), map.voxels.end(), from);
       }
-      *probabilities = std::move(turned);
     }
-    return same_grid(grid, reference) ? std::move(labels) : resample_nearest(labels, reference);
+    return turned ? resample_nearest(labels, reference) : std::move(labels);
   }
 
   void tell(double fraction) const { job_.report("segment", first_ + (last_ - first_) * fraction); }
@@ -218,17 +216,11 @@ class Run {
     for (std::size_t k = 0; k < classes.size(); ++k) {
       if (classes[k] == 0) continue;
       // A region holds its own class and those drawn over it.
-      std::vector<std::uint8_t> held{classes[k]};
-      if (table().has_regions()) {
-        held.clear();
-        std::size_t n = 0;
-        for (const LabelEntry& entry : table().entries) {
-          if (entry.values == std::vector<int>{0} ||
-              (table().ignore && entry.values == std::vector<int>{*table().ignore}))
-            continue;
-          if (n++ == k) held.assign(entry.values.begin(), entry.values.end());
-        }
-      }
+      std::vector<std::uint8_t> held;
+      if (table().has_regions())
+        for (const int value : table().regions().at(k).values) held.push_back(static_cast<std::uint8_t>(value));
+      else
+        held.push_back(classes[k]);
       ProbabilityMap map{held, LabelVolume(out.labels.geometry)};
       for (std::size_t i = 0; i < count; ++i)
         map.values.voxels[i] =

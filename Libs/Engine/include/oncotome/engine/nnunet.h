@@ -13,9 +13,6 @@
 /// z, y, x of the image as stored, permuted by `transpose_forward` where that is said.
 namespace oncotome::engine::nnunet {
 
-/// How the training read its images; decides the orientation of the arrays.
-enum class Reader { simple_itk, simple_itk_reorient, nibabel, nibabel_reorient, natural_image_2d, tiff_3d };
-
 enum class Normalization { ct, zscore, none, rescale_to_0_1, rgb_to_0_1 };
 
 /// Of the training's foreground voxels of one channel.
@@ -57,6 +54,7 @@ struct Labels {
   std::optional<int> ignore;
 
   bool has_regions() const { return !regions_class_order.empty(); }
+  std::vector<LabelEntry> regions() const;    ///< Without background and ignore; the k-th is output channel k.
   std::vector<int> foreground() const;        ///< Distinct values without 0 and ignore, ascending.
   std::vector<std::uint8_t> classes() const;  ///< Label of each output channel; of a region, what it sets.
 };
@@ -69,14 +67,13 @@ struct KeepLargest {
 };
 
 struct Plans {
-  std::string dataset_name, plans_name;
-  Reader reader = Reader::simple_itk;
+  std::string dataset_name;
+  bool reorients = false;  ///< The training read its images turned to R, A, S, not as they were stored.
   std::string file_ending;
   std::array<std::size_t, 3> transpose_forward{0, 1, 2}, transpose_backward{0, 1, 2};
   std::vector<std::string> channel_names;
   std::vector<Intensities> intensities;  ///< Per channel.
   Labels labels;
-  std::vector<std::string> configuration_names;
 };
 
 }  // namespace oncotome::engine::nnunet
