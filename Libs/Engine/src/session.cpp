@@ -28,68 +28,56 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
   auto model = std::make_shared<Model>();
   model->package_ = std::move(package);
   const ModelPackage& p = model->package_;
+  // Weights are read and checked before the backend, which costs more, is loaded.
+  const auto backend = [&]() -> const Backend& { return *(model->backend_ = load_backend(device, threads)); };
+  const auto add = [&](const std::string& name, const Graph& graph, const Weights& weights) {
+    const Backend& b = model->backend_ ? *model->backend_ : backend();
+    model->networks_[name] = b.compile(graph, weights);
+  };
+  const auto add_script = [&] {
+    const std::string path = checked_weights_path(p);
+    model->networks_["tile"] = backend().load_script(path);
+  };
+  Sha256 digest;
   if (const auto* nnunet = std::get_if<NnUnetInference>(&p.inference)) {
-    model->backend_ = load_backend(device, threads);
-    Sha256 digest;
-    model->networks_ = nnunet::load_networks(*nnunet, *model->backend_, digest);
+    model->networks_ = nnunet::load_networks(*nnunet, backend(), digest);
     model->package_.weights_sha256 = hex(digest.finish());
-    return model;
-  }
-  if (const auto* total = std::get_if<TotalSegmentatorInference>(&p.inference)) {
-    model->backend_ = load_backend(device, threads);
-    Sha256 digest;
-    model->networks_ = total_segmentator::load_networks(*total, *model->backend_, digest);
+  } else if (const auto* total = std::get_if<TotalSegmentatorInference>(&p.inference)) {
+    model->networks_ = total_segmentator::load_networks(*total, backend(), digest);
     model->package_.weights_sha256 = hex(digest.finish());
-    return model;
-  }
-  if (const auto* bundle = std::get_if<MonaiInference>(&p.inference)) {
-    const std::string path = checked_weights_path(p);
+  } else if (const auto* bundle = std::get_if<MonaiInference>(&p.inference)) {
     if (std::holds_alternative<monai::Script>(bundle->network.architecture)) {
-      model->backend_ = load_backend(device, threads);
-      model->networks_["tile"] = model->backend_->load_script(path);
-      return model;
+      add_script();
+    } else {
+      Weights weights = monai::read_weights(checked_weights_path(p));
+      add("tile", monai::build_network(bundle->network, weights), weights);
     }
-    Weights weights = monai::read_weights(path);
-    const Graph graph = monai::build_network(bundle->network, weights);
-    model->backend_ = load_backend(device, threads);
-    model->networks_["tile"] = model->backend_->compile(graph, weights);
-    return model;
-  }
-  if (std::holds_alternative<ScriptInference>(p.inference)) {
-    const std::string path = checked_weights_path(p);
-    model->backend_ = load_backend(device, threads);
-    model->networks_["tile"] = model->backend_->load_script(path);
-    return model;
-  }
-  Weights weights = read_package_weights(p);
-  if (const auto* unet = std::get_if<UNetInference>(&model->package_.inference)) {
+  } else if (std::holds_alternative<ScriptInference>(p.inference)) {
+    add_script();
+  } else if (const auto* unet = std::get_if<UNetInference>(&p.inference)) {
+    Weights weights = read_package_weights(p);
     fit_unet_weights(unet->network, weights);
-    model->backend_ = load_backend(device, threads);
-    model->networks_["tile"] = model->backend_->compile(build_unet(unet->network), weights);
-    return model;
-  }
-  if (const auto* meshnet = std::get_if<MeshNetInference>(&model->package_.inference)) {
+    add("tile", build_unet(unet->network), weights);
+  } else if (const auto* meshnet = std::get_if<MeshNetInference>(&p.inference)) {
+    Weights weights = read_package_weights(p);
     MeshNetConfig config = meshnet->network;
     fit_meshnet_weights(config, weights);
-    model->backend_ = load_backend(device, threads);
-    model->networks_["meshnet"] = model->backend_->compile(build_meshnet(config), weights);
-    return model;
-  }
-  std::map<std::string, Weights> parts;
-  for (auto& [name, tensor] : weights) {
-    const std::size_t dot = name.find('.', name.find('.') + 1);
-    if (dot == std::string::npos) throw Error(ErrorCode::weights_invalid, "'" + name + "' belongs to no network");
-    parts[name.substr(0, dot)].emplace(name.substr(dot + 1), std::move(tensor));
-  }
-  model->backend_ = load_backend(device, threads);
-  for (const char* region : {"whole", "core", "enhancing"})
-    for (const char* plane : {"axial", "sagittal", "coronal"}) {
-      const std::string name = std::string(region) + "." + plane;
-      const bool twice = std::string(region) != "enhancing";
-      const Graph graph = build_msnet(twice);
-      check_weights(graph, parts[name], 4);
-      model->networks_[name] = model->backend_->compile(graph, parts[name]);
+    add("meshnet", build_meshnet(config), weights);
+  } else {
+    std::map<std::string, Weights> parts;
+    for (auto& [name, tensor] : read_package_weights(p)) {
+      const std::size_t dot = name.find('.', name.find('.') + 1);
+      if (dot == std::string::npos) throw Error(ErrorCode::weights_invalid, "'" + name + "' belongs to no network");
+      parts[name.substr(0, dot)].emplace(name.substr(dot + 1), std::move(tensor));
     }
+    for (const std::string_view region : {"whole", "core", "enhancing"})
+      for (const char* plane : {"axial", "sagittal", "coronal"}) {
+        const std::string name = std::string(region) + "." + plane;
+        const Graph graph = build_msnet(region != "enhancing");
+        check_weights(graph, parts[name], 4);
+        add(name, graph, parts[name]);
+      }
+  }
   return model;
 }
 
