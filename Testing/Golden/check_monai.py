@@ -58,7 +58,7 @@ def refuse(program, scratch, edit, word):
     (bundle / "configs" / "inference.json").write_text(json.dumps(inference))
     done = segment(program, bundle, CASES["ct_unet"], scratch / "refused")
     lines = done.stderr.strip().splitlines()
-    need(done.returncode not in (0, 1) and len(lines) == 1 and word in lines[0], f"{word}: exit {done.returncode}, {done.stderr.strip()}")
+    need(done.returncode == 52 and len(lines) == 1 and word in lines[0] and not (scratch / "refused").exists(), f"{word}: exit {done.returncode}, {done.stderr.strip()}")
 
 
 def main(program):

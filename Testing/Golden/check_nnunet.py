@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`oncotome predict` gives the labels that nnU-Net v2 gave, and refuses results folders that are broken or malicious.
 
-`check_nnunet.py PROGRAM [--runs-only]`. The runs are those of fixtures/nnunet/cases.json (made by make_nnunet_fixtures.py with the real nnunetv2): of all voxels of
+`check_nnunet.py PROGRAM`. The runs are those of fixtures/nnunet/cases.json (made by make_nnunet_fixtures.py with the real nnunetv2): of all voxels of
 a run at least 99.99 % are equal, Dice is at least 0.999 for each class, and grids are those of the files that nnU-Net wrote. Needs numpy and SimpleITK.
 """
 import json
@@ -32,6 +32,7 @@ def command(program, images, output, model, run):
     out += ["-step_size", str(run["step"])] if run["step"] != 0.5 else []
     out += ["--disable_tta"] if not run["mirror"] else []
     out += ["-prev_stage_predictions", FOLDER / run["previous"]] if run["previous"] else []
+    out += run.get("more", [])
     return [str(part) for part in out]
 
 
@@ -71,15 +72,6 @@ def compare(program, run, scratch):
     print(f"{name:45} {len(pairs)} images {want.size:7} voxels {differ:4} differ   Dice {' '.join(f'{d:.5f}' for d in dice)}")
     need(differ <= 1e-4 * want.size, f"{name}: {differ} of {want.size} voxels differ")
     need(min(dice) >= 0.999, f"{name}: Dice {min(dice):.5f}")
-
-
-def compare_without_plans(program, run, scratch):
-    """The checkpoint holds what plans.json and dataset.json say."""
-    model = scratch / "without_plans"
-    shutil.copytree(FOLDER / run["model"], model)
-    (model / "plans.json").unlink()
-    (model / "dataset.json").unlink()
-    compare(program, {**run, "model": model}, scratch)
 
 
 def on_image(maps, image_file, model):
@@ -245,22 +237,22 @@ def main():
         scratch = pathlib.Path(folder)
         for run in runs:
             compare(program, run, scratch)
-        compare_without_plans(program, runs[0], scratch)
         for run in runs:
             if run["probabilities"]:
                 compare_probabilities(program, run, scratch)
-        if "--runs-only" not in sys.argv:
-            named = {r["labels"].replace("/predicted", ""): r for r in runs}
-            for name in REFUSED:
-                refuse(program, name, named, scratch)
-            shutil.rmtree(scratch / "model")
-            model, mark = scratch / "model" / pathlib.Path(named[ONE]["model"]).name, scratch / "mark"
-            shutil.copytree(FOLDER / named[ONE]["model"], model)
-            for edit in (without("plans.json"), without("dataset.json"), malicious_beside):
-                edit(model, None, mark)
-            compare(program, {**named[ONE], "model": model}, scratch / "without plans and dataset, a call beside the weights")
-            need(not mark.exists(), "a call beside the weights was executed")
-            compare(program, {**named[CASCADE], "previous": None}, scratch / "with the first stage's model")
+        named = {r["labels"].replace("/predicted", ""): r for r in runs}
+        compare(program, {**named[ONE], "labels": "Dataset901_Isotropic/predicted/postprocessed",
+                          "more": ["--postprocessing", FOLDER / "Dataset901_Isotropic/postprocessing.json"]}, scratch)
+        for name in REFUSED:
+            refuse(program, name, named, scratch)
+        shutil.rmtree(scratch / "model")
+        model, mark = scratch / "model" / pathlib.Path(named[ONE]["model"]).name, scratch / "mark"
+        shutil.copytree(FOLDER / named[ONE]["model"], model)
+        for edit in (without("plans.json"), without("dataset.json"), malicious_beside):
+            edit(model, None, mark)
+        compare(program, {**named[ONE], "model": model}, scratch / "without plans and dataset, a call beside the weights")
+        need(not mark.exists(), "a call beside the weights was executed")
+        compare(program, {**named[CASCADE], "previous": None}, scratch / "with the first stage's model")
     print(f"{len(FAILED)} failed")
     return 1 if FAILED else 0
 

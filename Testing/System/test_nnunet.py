@@ -37,7 +37,8 @@ class NnUnet(WithFolder):
         cls.labels = array(PHANTOM / "predicted/3d_fullres/case.nii.gz")
 
     def predict(self, name, *arguments, images=None, model=None):
-        done("oncotome", "predict", "-i", images or self.images, "-o", self.folder / name, "-m", model or self.model, *arguments)
+        models = [] if "-m" in arguments else ["-m", model or self.model]
+        done("oncotome", "predict", "-i", images or self.images, "-o", self.folder / name, *models, *arguments)
         return array(self.folder / name / "case.nii.gz")
 
     def test_segment_gives_the_labels_of_predict_with_names_and_lesions(self):
@@ -89,25 +90,31 @@ class NnUnet(WithFolder):
         self.assertEqual(refused.returncode, 14)
         self.assertFalse((self.folder / "evil").exists())
 
-    def test_an_ensemble_of_one_net_twice_is_that_net(self):
-        self.assertGreater((self.predict("twice", "-m", self.model, self.model) == self.labels).mean(), 0.9999)
+    def test_an_ensemble_averages_probabilities(self):
+        images, whole = FIXTURES / "Dataset901_Isotropic/imagesTs", model_of("Dataset901_Isotropic")
+        models, probabilities = [], []
+        for fold in (0, 1):
+            model = self.folder / f"only-{fold}" / whole.name
+            shutil.copytree(whole, model)
+            shutil.rmtree(model / f"fold_{1 - fold}")
+            models.append(model)
+            self.predict(f"only-{fold}-result", "--save_probabilities", images=images, model=model)
+            probabilities.append(np.load(self.folder / f"only-{fold}-result/case.npz")["probabilities"])
+        got = self.predict("both", "-m", *models, images=images)
+        want = np.mean(probabilities, axis=0).argmax(0)
+        self.assertGreater((want != probabilities[0].argmax(0)).sum(), 10)
+        self.assertGreater((got == want).mean(), 0.9999)
 
     def test_float32_sums_change_ties_only(self):
-        self.assertGreater((self.predict("float32", "--float32") == self.labels).mean(), 0.999)
+        self.assertGreater((self.predict("float32", "--float32", "--save_probabilities") == self.labels).mean(), 0.999)
+        self.predict("half", "--save_probabilities")
+        half, single = (np.load(self.folder / name / "case.npz")["probabilities"] for name in ("half", "float32"))
+        self.assertTrue(0 < np.abs(half - single).max() < 0.01)
 
     def test_a_cascade_runs_the_stage_that_lies_beside_it(self):
         cascade = FIXTURES / "Dataset905_Cascade"
         got = self.predict("cascade", "-f", "0", images=cascade / "imagesTs", model=model_of("Dataset905_Cascade", "3d_cascade_fullres"))
         self.assertGreater((got == array(cascade / "predicted/3d_cascade_fullres/case.nii.gz")).mean(), 0.9999)
-
-    def test_post_processing_keeps_the_largest_component(self):
-        steps = self.folder / "postprocessing.json"
-        steps.write_text(json.dumps({"postprocessing_fns": ["remove_all_but_largest_component_from_segmentation"],
-                                     "postprocessing_kwargs": [{"labels_or_regions": [1, 2]}]}))
-        got = self.predict("largest", "--postprocessing", steps)
-        components = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray((self.labels > 0).astype(np.uint8)), True))
-        want = np.where(sitk.GetArrayFromImage(components) == 1, self.labels, 0)
-        self.assertGreater((got == want).mean(), 0.9999)
 
     def test_cases_that_are_done_are_left_out_when_asked(self):
         output = self.folder / "continued"

@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "nnunet/case.h"
-#include "nnunet/plans.h"
 #include "nnunet/predict.h"
+#include "oncotome/engine/model_package.h"
 #include "oncotome/engine/weight_file.h"
 
 namespace {
@@ -51,28 +51,22 @@ std::string test_name(const testing::TestParamInfo<GoldenCase>& info) {
 class NnunetStages : public testing::TestWithParam<GoldenCase> {
  protected:
   NnunetStages()
-      : model_(kFolder / GetParam().run["model"].get<std::string>()),
+      : stage_(stage_of(GetParam().run)),
         stages_(open_stages(GetParam().run["stages"].get<std::string>())),
-        about_(Json::parse(stages_->contents().at("case").get<std::string>())),
-        plans_(nnunet::read_plans(read_json(model_ / "plans.json"), read_json(model_ / "dataset.json"))) {
-    const auto checkpoint = WeightFile::open(checkpoint_path("0"))->contents();
-    configuration_ = nnunet::read_configuration(read_json(model_ / "plans.json"), plans_,
-                                                checkpoint["init_args"]["configuration"].get<std::string>());
-    configuration_.network.batch_norm |=
-        nnunet::trainer_traits(checkpoint["trainer_name"].get<std::string>()).batch_norm;
-    if (GetParam().run["mirror"].get<bool>() && checkpoint["inference_allowed_mirroring_axes"].is_array())
-      mirror_axes_ = checkpoint["inference_allowed_mirroring_axes"].get<std::vector<int>>();
-    if (configuration_.is_2d())
-      for (int& axis : mirror_axes_) ++axis;
+        about_(Json::parse(stages_->contents().at("case").get<std::string>())) {}
+
+  static NnUnetStage stage_of(const Json& run) {
+    ModelOptions options;
+    options.folds = run["folds"].get<std::vector<std::string>>();
+    options.mirroring = run["mirror"];
+    options.previous_labels_given = !run["previous"].is_null();
+    const auto package = read_model_package((kFolder / run["model"].get<std::string>()).string(), options);
+    return std::get<NnUnetInference>(package.inference).ensemble.at(0);
   }
 
   std::unique_ptr<WeightFile> open_stages(const std::string& folder) const {
     return WeightFile::open((kFolder / folder / (GetParam().name + ".safetensors")).string());
   }
-  std::string checkpoint_path(const std::string& fold) const {
-    return (model_ / ("fold_" + fold) / "checkpoint_final.pth").string();
-  }
-
   static std::vector<std::uint8_t> bytes(const Tensor& t) { return {t.values.begin(), t.values.end()}; }
   static Dhw dhw(const Json& json) { return {json[0], json[1], json[2]}; }
 
@@ -92,8 +86,8 @@ class NnunetStages : public testing::TestWithParam<GoldenCase> {
     return out;
   }
 
-  std::unique_ptr<Executable> network(const Backend& backend, const std::string& fold) const {
-    Weights weights = WeightFile::open(checkpoint_path(fold))->read_all("network_weights");
+  std::unique_ptr<Executable> network(const Backend& backend, const std::string& checkpoint) const {
+    Weights weights = WeightFile::open(checkpoint)->read_all("network_weights");
     fit_conv_unet_weights(configuration_.network, weights);
     return backend.compile(build_conv_unet(configuration_.network), weights);
   }
@@ -101,13 +95,13 @@ class NnunetStages : public testing::TestWithParam<GoldenCase> {
   using Folds = std::vector<std::unique_ptr<Executable>>;
   Folds networks(const Backend& backend) const {
     Folds out;
-    for (const Json& fold : GetParam().run["folds"]) out.push_back(network(backend, fold));
+    for (const std::string& checkpoint : stage_.checkpoints) out.push_back(network(backend, checkpoint));
     return out;
   }
   nnunet::Prediction prediction(const Folds& folds) const {
     nnunet::Prediction out;
     for (const auto& fold : folds) out.folds.push_back(fold.get());
-    out.mirror_axes = mirror_axes_;
+    out.mirror_axes = stage_.mirror_axes;
     out.step = GetParam().run["step"];
     return out;
   }
@@ -137,12 +131,11 @@ class NnunetStages : public testing::TestWithParam<GoldenCase> {
     EXPECT_LE(difference, tolerance * greatest);
   }
 
-  fs::path model_;
+  const NnUnetStage stage_;
+  const nnunet::Plans& plans_ = stage_.plans;
+  const nnunet::Configuration& configuration_ = stage_.configuration;
   std::unique_ptr<WeightFile> stages_;
   Json about_;
-  nnunet::Plans plans_;
-  nnunet::Configuration configuration_;
-  std::vector<int> mirror_axes_;
 };
 
 TEST_P(NnunetStages, Preprocessing_is_that_of_nnunet) {
@@ -182,7 +175,7 @@ TEST_P(NnunetStages, The_network_gives_the_logits_of_the_first_tile) {
   Tensor want = stages_->read("tile");
   want.shape = {1, want.shape[0], patch[0], patch[1], patch[2]};
   const auto backend = load_backend(Device::cpu, 1);
-  expect_near(network(*backend, "0")->run(tile, oncotome::Job()), want, 2e-5);
+  expect_near(network(*backend, stage_.checkpoints[0])->run(tile, oncotome::Job()), want, 2e-5);
 }
 
 // Gives out stored logits, slice by slice of a 2-D network.

@@ -67,28 +67,26 @@ Resampling resampling_of(const std::vector<float>& how) {
 
 TEST(NnunetResize, GivesWhatNnunetsResamplingGives) {
   int images = 0, labels = 0;
-  for (const char* prefix : {"", "labels"})
-    for (const std::string& name : cases(prefix)) {
-      if (name.compare(0, 4, "case") == 0) continue;
-      const std::vector<float>& how = fixture(name + ".how").values;
-      const Tensor &in = fixture(name + ".in"), &out = fixture(name + ".out");
-      const Resampling resampling = resampling_of(how);
-      const auto resizing = plan_resizing(resampling, dhw(in), whole_triple(how, 12), triple(how, 6), triple(how, 9));
-      ASSERT_TRUE(resizing) << name;
-      if (how[1] > 0) {
-        const std::vector<std::int16_t> made =
-            resize_labels(resampling, *resizing, {in.values.begin(), in.values.end()});
-        EXPECT_EQ(made, std::vector<std::int16_t>(out.values.begin(), out.values.end())) << name;
-        ++labels;
-      } else {
-        std::vector<float> made(out.values.size());
-        resize(*resizing, in.values.data(), made.data());
-        expect_close(made, out.values, how[0] > 0 ? 0.1F : 0.01F, name);
-        ++images;
-      }
+  for (const std::string& name : cases("")) {
+    if (name.compare(0, 4, "case") == 0) continue;
+    const std::vector<float>& how = fixture(name + ".how").values;
+    const Tensor &in = fixture(name + ".in"), &out = fixture(name + ".out");
+    const Resampling resampling = resampling_of(how);
+    const auto resizing = plan_resizing(resampling, dhw(in), whole_triple(how, 12), triple(how, 6), triple(how, 9));
+    ASSERT_TRUE(resizing) << name;
+    if (how[1] > 0) {
+      const std::vector<std::int16_t> made = resize_labels(resampling, *resizing, {in.values.begin(), in.values.end()});
+      EXPECT_EQ(made, std::vector<std::int16_t>(out.values.begin(), out.values.end())) << name;
+      ++labels;
+    } else {
+      std::vector<float> made(out.values.size());
+      resize(*resizing, in.values.data(), made.data());
+      expect_close(made, out.values, how[0] > 0 ? 0.1F : 0.01F, name);
+      ++images;
     }
-  EXPECT_GE(images, 25);
-  EXPECT_GE(labels, 12);
+  }
+  EXPECT_EQ(images, 25);
+  EXPECT_EQ(labels, 12);
 }
 
 TEST(NnunetResize, GivesTheSameOnAnyNumberOfThreads) {
@@ -200,7 +198,12 @@ TEST(NnunetPreprocess, RefusesWhatIsNoCaseOfTheModel) {
   EXPECT_EQ(code(image, {1, 1, 1}, &labels), ErrorCode::precondition_unmet);
   Job cancelled;
   cancelled.cancel();
-  EXPECT_THROW(preprocess(given.plans, given.configuration, image, {1, 1, 1}, nullptr, cancelled), Error);
+  try {
+    preprocess(given.plans, given.configuration, image, {1, 1, 1}, nullptr, cancelled);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::cancelled);
+  }
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ struct Trial {
   double step = 0.5;
   std::vector<int> mirrors{};
   std::size_t folds = 1;
-  bool is_2d = false, regions = false;
+  bool is_2d = false, regions = false, gaussian = true;
   Vec3 spacing{1, 1, 1}, target{1.5, 1.5, 1.5};
   Resampling resampling{};
   Accumulators accumulators = Accumulators::reference;
@@ -96,6 +96,7 @@ struct Setting {
     for (const Fake& network : networks) prediction.folds.push_back(&network);
     prediction.mirror_axes = t.mirrors;
     prediction.step = t.step;
+    prediction.gaussian = t.gaussian;
     prediction.accumulators = t.accumulators;
   }
 };
@@ -132,7 +133,8 @@ inline std::vector<double> whole_logits(const Trial& t, const Setting& s) {
       for (int i = 0; i < steps; ++i)
         starts[a].push_back(steps == 1 ? 0 : static_cast<std::int64_t>(std::nearbyint(last / (steps - 1) * i)));
   }
-  const Tensor gaussian = window_importance(t.patch, t.is_2d);
+  const Tensor gaussian =
+      t.gaussian ? window_importance(t.patch, t.is_2d) : Tensor({t.patch[0], t.patch[1], t.patch[2]}, 1);
 
   std::vector<double> mean(static_cast<std::size_t>(t.classes * padded[0] * padded[1] * padded[2]));
   for (std::size_t fold = 0; fold < t.folds; ++fold) {

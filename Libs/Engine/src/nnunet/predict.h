@@ -15,7 +15,7 @@ struct Prediction {
   std::vector<const Executable*> folds;  ///< Their logits are averaged.
   std::vector<int> mirror_axes;          ///< Of the patch's axes 0 = D, 1 = H, 2 = W; empty: no mirroring.
   double step = 0.5;                     ///< Of the patch.
-  bool gaussian = true;
+  bool gaussian = true;                  ///< Importance falls from the patch's center; else all voxels count alike.
   Accumulators accumulators = Accumulators::reference;
 };
 
