@@ -213,14 +213,15 @@ class Run {
   void keep_probabilities(const std::vector<float>& probabilities, Segmentation& out) const {
     const std::size_t count = out.labels.voxels.size();
     const std::vector<std::uint8_t> classes = table().classes();
+    const std::vector<LabelEntry> regions = table().has_regions() ? table().regions() : std::vector<LabelEntry>{};
     for (std::size_t k = 0; k < classes.size(); ++k) {
       if (classes[k] == 0) continue;
       // A region holds its own class and those drawn over it.
       std::vector<std::uint8_t> held;
-      if (table().has_regions())
-        for (const int value : table().regions().at(k).values) held.push_back(static_cast<std::uint8_t>(value));
-      else
+      if (regions.empty())
         held.push_back(classes[k]);
+      else
+        for (const int value : regions.at(k).values) held.push_back(static_cast<std::uint8_t>(value));
       ProbabilityMap map{held, LabelVolume(out.labels.geometry)};
       for (std::size_t i = 0; i < count; ++i)
         map.values.voxels[i] =
