@@ -64,14 +64,14 @@ struct Source {
 
 struct ConvArguments {
   Source sources[kMaxSources];
-  const void* weights = nullptr;   ///< As pack() left them.
-  const float* bias = nullptr;     ///< Whole blocks, or null.
-  const void* residual = nullptr;  ///< Added after the bias; layout and element of the output. Or null.
+  const void* weights = nullptr;             ///< As pack() left them.
+  const float* bias = nullptr;               ///< Whole blocks, or null.
+  const void* residual = nullptr;            ///< Added after the bias; layout and element of the output. Or null.
   Activation activation = Activation::none;  ///< After the sum; of the kinds without weights per channel.
   float slope = 0;
   void* output = nullptr;
-  double* statistics = nullptr;  ///< [tiles][2][out_blocks * kBlock] or null: the sum and the sum of squares, before the
-                                 ///< activation and before rounding, of what the tile wrote.
+  double* statistics = nullptr;  ///< [tiles][2][out_blocks * kBlock] or null: the sum and the sum of squares, before
+                                 ///< the activation and before rounding, of what the tile wrote.
 };
 
 struct ConvKernel {
@@ -88,8 +88,8 @@ struct ConvKernel {
   void (*run)(const ConvShape&, const ConvArguments&, std::int64_t tile, void* scratch);
 };
 
-/// Candidates in order of preference up to the instruction set `isa` ("reference", "avx2", "avx512", "avx512bf16"; null:
-/// all that this processor has), the reference last; empty for an unknown one. Ends with a null.
+/// Candidates in order of preference up to the instruction set `isa` ("reference", "avx2", "avx512", "avx512bf16";
+/// null: all that this processor has), the reference last; empty for an unknown one. Ends with a null.
 const ConvKernel* const* conv_kernels(const char* isa);
 
 /// The first that does not decline; never null for a valid shape.
