@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -46,6 +48,34 @@ TEST(ParallelFor, StaysOnItsThreadWithinAnother) {
   };
   parallel_for(0, 8, outer, 4);
   EXPECT_EQ(strayed, 0);
+}
+
+TEST(ParallelFor, KeepsItsThreadsFromOneLoopToTheNext) {
+  std::mutex mutex;
+  std::set<std::thread::id> helpers;
+  const auto own = std::this_thread::get_id();
+  for (int loop = 0; loop < 500; ++loop)
+    parallel_for(
+        0, 8,
+        [&](std::int64_t) {
+          const std::lock_guard<std::mutex> lock(mutex);
+          if (std::this_thread::get_id() != own) helpers.insert(std::this_thread::get_id());
+        },
+        2);
+  EXPECT_LE(helpers.size(), 63U);  // What the loops before this one needed at most.
+}
+
+TEST(ParallelFor, ServesSeveralCallersAtOnce) {
+  std::atomic<int> calls{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller)
+    callers.emplace_back([&] {
+      for (int loop = 0; loop < 200; ++loop)
+        parallel_for(
+            0, 10, [&](std::int64_t) { ++calls; }, 3);
+    });
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(calls, 4 * 200 * 10);
 }
 
 TEST(ParallelFor, UsesOneThreadPerCoreUntilToldOtherwise) {
