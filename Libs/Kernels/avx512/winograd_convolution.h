@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "winograd.h"
+#include "winograd_rows.h"
+
+/// The functions of a ConvKernel by Winograd, for a Math that says what the products are made of.
+namespace oncotome::kernels {
+namespace {
+
+inline const char* declines_winograd(const ConvShape& shape) {
+  if (shape.precision == Precision::strict) return "strict sums are direct";
+  if (shape.transposed) return "transposed";
+  if (shape.in_layout != Layout::blocked || shape.out_layout != Layout::blocked) return "planar";
+  for (int axis = 0; axis < 3; ++axis)
+    if (shape.stride[axis] != 1 || shape.dilation[axis] != 1) return "stride or dilation";
+  if ((shape.kernel[0] != 3 && shape.kernel[0] != 1) || shape.kernel[1] != 3 || shape.kernel[2] != 3)
+    return "kernel is neither 3x3x3 nor 1x3x3";
+  return nullptr;
+}
+
+inline std::size_t position_size(const ConvShape& shape) {
+  return static_cast<std::size_t>(shape.in_blocks()) * shape.out_blocks() * kBlock * kBlock;
+}
+
+inline int passes(const ConvShape& shape) { return shape.kernel[0] == 3 ? 4 : 1; }
+
+/// G g G' along the axes that the kernel has: [z][y][x] of 4 (1) x 4 x 4.
+inline void transform_weight(const float* weight, int depth, double* out) {
+  constexpr double g[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+  for (int a = 0; a < (depth == 3 ? 4 : 1); ++a)
+    for (int f = 0; f < kPositions; ++f) {
+      double sum = 0;
+      for (int z = 0; z < depth; ++z)
+        for (int y = 0; y < 3; ++y)
+          for (int x = 0; x < 3; ++x)
+            sum += (depth == 3 ? g[a][z] : 1) * g[f / 4][y] * g[f % 4][x] * weight[(z * 3 + y) * 3 + x];
+      out[a * kPositions + f] = sum;
+    }
+}
+
+template <class Math>
+std::size_t packed_winograd(const ConvShape& shape) {
+  return passes(shape) * kPositions * position_size(shape) * sizeof(typename Math::Value);
+}
+
+/// To [position][panel of 32 (16) output channels][channels / kStep][32 (16)][kStep].
+template <class Math>
+void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
+  auto* to = static_cast<typename Math::Value*>(packed);
+  const std::size_t size = position_size(shape);
+  const int taps = shape.kernel[0] * 9, positions = passes(shape) * kPositions;
+  memset(packed, 0, positions * size * sizeof *to);
+  int channel = 0, row = 0;
+  for (int s = 0; s < shape.source_count; row += (-shape.source_channels[s] % kBlock + kBlock) % kBlock, ++s)
+    for (int i = 0; i < shape.source_channels[s]; ++i, ++channel, ++row)
+      for (int o = 0; o < shape.out_channels; ++o) {
+        double u[4 * kPositions];
+        transform_weight(weight + (static_cast<std::size_t>(o) * shape.in_channels() + channel) * taps, shape.kernel[0],
+                         u);
+        const int panel = o / 32, width = least(32, shape.out_blocks() * kBlock - panel * 32);
+        const std::size_t at = static_cast<std::size_t>(panel) * 32 * shape.in_blocks() * kBlock +
+                               static_cast<std::size_t>(row / Math::kStep * width + o % 32) * Math::kStep +
+                               row % Math::kStep;
+        for (int f = 0; f < positions; ++f) to[f * size + at] = Math::round(static_cast<float>(u[f]));
+      }
+}
+
+inline std::int64_t tiles_winograd(const ConvShape& shape) {
+  const Geometry geometry(shape);
+  return static_cast<std::int64_t>(geometry.boxes[0]) * geometry.boxes[1] * geometry.boxes[2] * geometry.groups;
+}
+
+template <class Math>
+std::size_t scratch_winograd(const ConvShape& shape) {
+  const Geometry geometry(shape);
+  return kPositions * (geometry.values * sizeof(typename Math::Value) + geometry.products * sizeof(float)) +
+         (geometry.patch + geometry.sums) * sizeof(float);
+}
+
+template <class Math>
+void run_winograd(const ConvShape& shape, const ConvArguments& arguments, std::int64_t tile, void* memory) {
+  using Value = typename Math::Value;
+  const Geometry geometry(shape);
+  const Box box(shape, geometry, tile);
+  Scratch scratch;
+  scratch.value_stride = geometry.values;
+  scratch.product_stride = geometry.products;
+  scratch.patch = static_cast<float*>(memory);
+  scratch.sums = scratch.patch + geometry.patch;
+  scratch.products = scratch.sums + geometry.sums;
+  scratch.values = scratch.products + kPositions * geometry.products;
+  load_patch(shape, box, arguments, scratch.patch);
+  const std::size_t size = position_size(shape);
+  const Value* weights = static_cast<const Value*>(arguments.weights) +
+                         static_cast<std::size_t>(box.first_block) * kBlock * box.in_blocks * kBlock;
+  if (geometry.depth == 1) {
+    run_pass<Math, -1>(box, weights, size, scratch);
+  } else {
+    run_pass<Math, 0>(box, weights, size, scratch);
+    run_pass<Math, 1>(box, weights, size, scratch);
+    run_pass<Math, 2>(box, weights, size, scratch);
+    run_pass<Math, 3>(box, weights, size, scratch);
+  }
+  store_box<Math>(shape, box, arguments, tile, scratch.sums);
+}
+
+}  // namespace
+}  // namespace oncotome::kernels

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "../avx512/winograd_convolution.h"
+
+namespace oncotome::kernels {
+namespace {
+
+struct Bf16 {
+  using Value = std::uint16_t;
+  static constexpr int kStep = 2;
+
+  static std::uint16_t round(float value) {
+    std::uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+  }
+  static void put(std::uint16_t* to, __m512 value) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
+  }
+  static __m512 get(const std::uint16_t* from) { return _mm512_load_ps(from); }
+  static __m512 spread(const std::uint16_t* from) {
+    int pair;
+    memcpy(&pair, from, sizeof pair);
+    return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
+  }
+  static __m512 multiply_add(__m512 value, __m512 weights, __m512 sum) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(value), reinterpret_cast<__m512bh>(weights));
+  }
+  static __m512 load(const void* from, std::size_t at, Element element) {
+    if (element == Element::f32) return _mm512_load_ps(static_cast<const float*>(from) + at);
+    return from_bf16(static_cast<const std::uint16_t*>(from) + at);
+  }
+  static void store(__m512 value, void* to, std::size_t at, Element element) {
+    if (element == Element::f32) return _mm512_store_ps(static_cast<float*>(to) + at, value);
+    put(static_cast<std::uint16_t*>(to) + at, value);
+  }
+};
+
+const char* declines(const ConvShape& shape) {
+  if (shape.precision < Precision::bf16) return "asks for more than bfloat16";
+  return declines_winograd(shape);
+}
+
+}  // namespace
+
+extern const ConvKernel otm_bf16_winograd__avx512bf16;
+const ConvKernel otm_bf16_winograd__avx512bf16 = {"otm_bf16_winograd",    "avx512bf16",        declines,
+                                                  packed_winograd<Bf16>,  pack_winograd<Bf16>, tiles_winograd,
+                                                  scratch_winograd<Bf16>, run_winograd<Bf16>};
+
+}  // namespace oncotome::kernels
