@@ -22,6 +22,29 @@ ProbabilityMap restored(Probability probability, const Geometry& grid, const Geo
   return out;
 }
 
+// The graph of a TorchScript module, which takes and gives what the module does.
+class LoweredModule : public Executable {
+ public:
+  LoweredModule(std::unique_ptr<Executable> graph, int dimensions)
+      : graph_(std::move(graph)), axes_(2 + static_cast<std::size_t>(dimensions)) {}
+
+  Tensor run(const Tensor& input, const Job& job) const override {
+    if (input.shape.size() != axes_)
+      throw Error(ErrorCode::backend_failed,
+                  "the TorchScript module takes images of " + std::to_string(axes_ - 2) + " dimensions");
+    if (axes_ == 5) return graph_->run(input, job);
+    Tensor volume = input;
+    volume.shape.insert(volume.shape.begin() + 2, 1);
+    Tensor output = graph_->run(volume, job);
+    output.shape.erase(output.shape.begin() + 2);
+    return output;
+  }
+
+ private:
+  const std::unique_ptr<Executable> graph_;
+  const std::size_t axes_;
+};
+
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads) {
@@ -36,7 +59,15 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
   };
   const auto add_script = [&] {
     const std::string path = checked_weights_path(p);
-    model->networks_["tile"] = backend().load_script(path);
+    const ScriptGraph script = backend().lower_script(path);
+    auto& network = model->networks_["tile"];
+    model->script_obstacle_ = script.obstacle;
+    if (!script.obstacle.empty()) {
+      network = model->backend_->load_script(path);
+      return;
+    }
+    add("tile", script.graph, script.weights);
+    network = std::make_unique<LoweredModule>(std::move(network), script.dimensions);
   };
   Sha256 digest;
   if (const auto* nnunet = std::get_if<NnUnetInference>(&p.inference)) {
@@ -91,8 +122,15 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
     if (total != nullptr) return total_segmentator::segment(model, *total, channels, request, job);
     return nnunet::segment(model, *nnunet, channels, request, job);
   }
-  if (std::holds_alternative<MonaiInference>(package.inference))
-    return monai::run(model.network("tile"), package, channels, request, job);
+  const auto add_note = [&](Segmentation& to) {
+    if (const std::string& obstacle = model.script_obstacle(); !obstacle.empty())
+      to.steps.push_back({"network", "the TorchScript module runs in LibTorch as it is, because of: " + obstacle});
+  };
+  if (std::holds_alternative<MonaiInference>(package.inference)) {
+    Segmentation out = monai::run(model.network("tile"), package, channels, request, job);
+    add_note(out);
+    return out;
+  }
   Stopwatch watch;
   Prepared prepared = prepare(package, channels, request.mask, request.seed, job);
   Segmentation out;
@@ -115,6 +153,7 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
     out.probabilities.push_back(
         restored(std::move(probability), prepared.grid, channels[package.reference_channel].geometry));
   out.steps = std::move(prepared.steps);
+  add_note(out);
   out.corrections = std::move(prepared.corrections);
   out.doubts = std::move(prepared.doubts);
   out.timings_ms.emplace_back("restore", watch.lap_ms());

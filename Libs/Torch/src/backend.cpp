@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "TorchCompat.h"
+#include "lower_script.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
 
@@ -256,6 +257,8 @@ class ScriptExecutable : public engine::Executable {
       refuse("its forward method does not return one tensor");
   }
 
+  const torch::jit::Module& module() const { return module_; }
+
   Tensor run(const Tensor& input, const Job& job) const override {
     return translated([&] {
       job.report("network", 0);
@@ -304,6 +307,9 @@ class TorchBackend : public engine::Backend {
   }
   std::unique_ptr<engine::Executable> load_script(const std::string& path) const override {
     return translated([&] { return std::make_unique<ScriptExecutable>(path, device_); });
+  }
+  engine::ScriptGraph lower_script(const std::string& path) const override {
+    return translated([&] { return torch_backend::lower_script(ScriptExecutable(path, at::kCPU).module()); });
   }
 
  private:

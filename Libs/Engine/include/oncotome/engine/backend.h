@@ -24,6 +24,14 @@ class Executable {
   virtual Tensor run(const Tensor& input, const Job& job) const = 0;
 };
 
+/// A TorchScript module as a graph; of a 2-D module, which takes [N,C,H,W], one for [N,C,1,H,W].
+struct ScriptGraph {
+  Graph graph;
+  Weights weights;
+  int dimensions = 3;
+  std::string obstacle;  ///< What of the module no graph has, such as "aten::sigmoid"; the rest is empty then.
+};
+
 /// Runs graphs on a device. A backend lives in a shared library of its own, loaded on first need.
 class Backend {
  public:
@@ -36,6 +44,8 @@ class Backend {
   /// A TorchScript module whose forward takes one tensor and returns one; its code runs. Throws Error{weights_invalid,
   /// model_unsupported}.
   virtual std::unique_ptr<Executable> load_script(const std::string& path) const = 0;
+  /// The same module, read but not run. Throws the same.
+  virtual ScriptGraph lower_script(const std::string& path) const = 0;
 };
 
 /// Loads the LibTorch backend; `threads` 0 means one per core this process may use.

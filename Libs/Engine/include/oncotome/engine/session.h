@@ -21,9 +21,12 @@ class Model {
   const Backend& backend() const { return *backend_; }
   /// "tile" of a U-Net, a module or a bundle, "meshnet", or "<region>.<plane>" of the cascade, such as "whole.axial".
   const Executable& network(const std::string& name) const { return *networks_.at(name); }
+  /// Why a TorchScript module runs in LibTorch as it is; empty: it is none, or runs as a graph.
+  const std::string& script_obstacle() const { return script_obstacle_; }
 
  private:
   ModelPackage package_;
+  std::string script_obstacle_;
   std::shared_ptr<const Backend> backend_;
   std::map<std::string, std::unique_ptr<Executable>> networks_;
 };

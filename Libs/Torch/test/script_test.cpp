@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// TorchScript modules as graphs against what PyTorch gives; Testing/Golden/make_script_fixtures.py tells how the files
+// are made.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "oncotome/engine/backend.h"
+#include "oncotome/engine/safetensors.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace oncotome;
+using namespace oncotome::engine;
+
+const fs::path kScripts = fs::path(ONCOTOME_FIXTURES) / "scripts";
+
+// Relative, in the Euclidean norm.
+double distance(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape, b.shape);
+  double difference = 0, whole = 0;
+  for (std::size_t i = 0; i < b.values.size(); ++i) {
+    difference += std::pow(static_cast<double>(a.values[i]) - b.values[i], 2);
+    whole += std::pow(static_cast<double>(b.values[i]), 2);
+  }
+  return std::sqrt(difference / whole);
+}
+
+std::string path_of(const std::string& name) { return (kScripts / (name + ".ts")).string(); }
+
+class LoweredScripts : public testing::TestWithParam<const char*> {};
+
+TEST_P(LoweredScripts, Gives_the_output_of_PyTorch) {
+  const std::string name = GetParam();
+  const Weights fixture = read_safetensors((kScripts / "expected.safetensors").string());
+  Tensor input = fixture.at(name + ".input"), expected = fixture.at(name + ".output");
+  const auto backend = load_backend(Device::cpu, 2);
+  const ScriptGraph script = backend->lower_script(path_of(name));
+  ASSERT_EQ(script.obstacle, "");
+  EXPECT_EQ(script.dimensions + 2U, input.shape.size());
+  EXPECT_LE(distance(backend->load_script(path_of(name))->run(input, Job()), expected), 1e-5);
+  if (script.dimensions == 2)
+    for (Tensor* t : {&input, &expected}) t->shape.insert(t->shape.begin() + 2, 1);
+  EXPECT_LE(distance(backend->compile(script.graph, script.weights)->run(input, Job()), expected), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(, LoweredScripts,
+                         testing::Values("plain_unet", "plain_unet_traced", "residual_unet", "nested_2d",
+                                         "nested_2d_traced", "mixed", "mixed_traced"),
+                         [](const auto& each) { return std::string(each.param); });
+
+TEST(LoweredScript, Gives_the_output_of_a_network_of_MONAI) {
+  const fs::path folder = fs::path(ONCOTOME_FIXTURES) / "monai";
+  const Weights fixture = read_safetensors((folder / "networks.safetensors").string());
+  Tensor input = fixture.at("ct_unet.input"), expected = fixture.at("ct_unet.output");
+  for (Tensor* t : {&input, &expected}) t->shape.insert(t->shape.begin(), 1);
+  const auto backend = load_backend(Device::cpu, 2);
+  const ScriptGraph script = backend->lower_script((folder / "ct_unet/models/model.ts").string());
+  ASSERT_EQ(script.obstacle, "");
+  EXPECT_LE(distance(backend->compile(script.graph, script.weights)->run(input, Job()), expected), 1e-5);
+}
+
+class ScriptAsItIs : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(ScriptAsItIs, Names_its_obstacle_and_runs) {
+  const std::string name = GetParam().first;
+  const Weights fixture = read_safetensors((kScripts / "expected.safetensors").string());
+  const auto backend = load_backend(Device::cpu, 2);
+  const ScriptGraph script = backend->lower_script(path_of(name));
+  EXPECT_EQ(script.obstacle, GetParam().second);
+  EXPECT_TRUE(script.graph.nodes.empty());
+  EXPECT_LE(distance(backend->load_script(path_of(name))->run(fixture.at(name + ".input"), Job()),
+                     fixture.at(name + ".output")),
+            1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(, ScriptAsItIs,
+                         testing::Values(std::pair("unknown", "aten::sigmoid"), std::pair("branch", "prim::If"),
+                                         std::pair("in_place", "aten::relu_ changes its input")),
+                         [](const auto& each) { return std::string(each.param.first); });
+
+}  // namespace
