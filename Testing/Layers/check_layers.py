@@ -14,7 +14,7 @@ TABLE = {
     "Libs/Core": ([], []),
     "Libs/Kernels": ([], []),
     "Libs/Engine": (["core", "kernels"], ["nlohmann"]),
-    "Libs/Torch": (["core", "engine"], ["torch", "ATen", "c10", "nlohmann"]),
+    "Libs/Torch": (["core", "engine", "kernels"], ["torch", "ATen", "c10", "nlohmann"]),
     "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),

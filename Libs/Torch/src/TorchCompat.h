@@ -8,9 +8,18 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
+#include <optional>
 #include <string>
 
 namespace oncotome::torch_backend {
+
+#if TORCH_VERSION_MAJOR > 1
+template <class T>
+using Optional = std::optional<T>;
+#else
+template <class T>
+using Optional = c10::optional<T>;
+#endif
 
 inline std::string libtorch_version() { return TORCH_VERSION; }
 

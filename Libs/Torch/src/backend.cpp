@@ -298,6 +298,9 @@ class TorchBackend : public engine::Backend {
   TorchBackend(engine::Device wanted, int threads) : device_(choose(wanted)) {
     at::set_num_threads(threads);
     make_exact();
+    // Registration happens as this library is loaded, and a linker may drop what it takes for unused.
+    if (!c10::Dispatcher::singleton().findSchema({"oncotome::conv3d", ""}))
+      throw Error(ErrorCode::internal, "the operators of the LibTorch backend are not registered");
   }
 
   std::string name() const override { return "LibTorch " + libtorch_version(); }
