@@ -2,9 +2,14 @@
 #include "convolution.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstring>
+#include <list>
+#include <mutex>
 
 #include "oncotome/core/axes.h"
+#include "oncotome/core/parallel.h"
 #include "oncotome/kernels/convolution.h"
 
 namespace oncotome::torch_backend {
@@ -15,12 +20,38 @@ using kernels::kBlock;
 
 at::Tensor aligned(std::int64_t bytes) { return at::empty({std::max<std::int64_t>(bytes, 64)}, at::kByte); }
 
-at::Tensor blocked(const at::Tensor& x) {
-  const std::int64_t C = x.size(axes::C), blocks = (C + kBlock - 1) / kBlock;
-  return at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, 0, blocks * kBlock - C})
-      .view({x.size(axes::N), blocks, kBlock, x.size(axes::D), x.size(axes::H), x.size(axes::W)})
-      .permute({0, 1, 3, 4, 5, 2})
-      .contiguous();
+// Calls f(i, worker) on as many threads as PyTorch would use; at::parallel_for is serial where OpenMP is not compiled
+// in.
+template <class F>
+void on_threads(std::int64_t count, F&& f) {
+  std::atomic<std::int64_t> next{0};
+  const int workers = at::get_num_threads();
+  parallel_for(
+      0, workers,
+      [&](std::int64_t worker) {
+        for (std::int64_t i = next++; i < count; i = next++) f(i, worker);
+      },
+      workers);
+}
+
+// Calls f(block, first voxel, end) for runs of voxels that fit the first-level cache.
+template <class F>
+void for_runs(std::int64_t channels, std::int64_t voxels, F&& f) {
+  constexpr std::int64_t kRun = 256;
+  const std::int64_t runs = (voxels + kRun - 1) / kRun, blocks = (channels + kBlock - 1) / kBlock;
+  on_threads(blocks * runs, [&](std::int64_t i, std::int64_t) {
+    f(i / runs, i % runs * kRun, std::min(voxels, i % runs * kRun + kRun));
+  });
+}
+
+// One sample, from planes to blocks.
+void block(const float* from, std::int64_t channels, std::int64_t voxels, float* to) {
+  for_runs(channels, voxels, [&](std::int64_t b, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = b * kBlock; c < (b + 1) * kBlock; ++c) {
+      float* out = to + b * kBlock * voxels + c - b * kBlock;
+      for (std::int64_t v = begin; v < end; ++v) out[v * kBlock] = c < channels ? from[c * voxels + v] : 0.0F;
+    }
+  });
 }
 
 ConvShape shape_of(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const Convolution& how) {
@@ -65,22 +96,61 @@ struct Affine {
 // One sample, from blocks to planes.
 void unblock(const float* from, const Affine& affine, float slope, std::int64_t channels, std::int64_t voxels,
              float* to) {
-  constexpr std::int64_t kRun = 4096;
-  const std::int64_t runs = (voxels + kRun - 1) / kRun, blocks = (channels + kBlock - 1) / kBlock;
-  at::parallel_for(0, blocks * runs, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t first = i / runs * kBlock, start = i % runs * kRun, stop = std::min(voxels, start + kRun);
-      for (std::int64_t c = first; c < std::min(channels, first + kBlock); ++c) {
-        const float scale = affine.scale[static_cast<std::size_t>(c)],
-                    shift = affine.shift[static_cast<std::size_t>(c)];
-        for (std::int64_t v = start; v < stop; ++v) {
-          const float value = scale * from[(first / kBlock * voxels + v) * kBlock + c - first] + shift;
-          to[c * voxels + v] = value < 0 ? value * slope : value;
-        }
+  for_runs(channels, voxels, [&](std::int64_t b, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = b * kBlock; c < std::min(channels, (b + 1) * kBlock); ++c) {
+      const float scale = affine.scale[static_cast<std::size_t>(c)], shift = affine.shift[static_cast<std::size_t>(c)];
+      const float* in = from + b * kBlock * voxels + c - b * kBlock;
+      for (std::int64_t v = begin; v < end; ++v) {
+        const float value = scale * in[v * kBlock] + shift;
+        to[c * voxels + v] = value < 0 ? value * slope : value;
       }
     }
   });
 }
+
+// Weights as they were packed for the last convolutions, found again by all that went into them.
+class PackedWeights {
+ public:
+  at::Tensor get(const kernels::ConvKernel& kernel, const ConvShape& shape, const at::Tensor& weight) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = std::find_if(kept_.begin(), kept_.end(),
+                                    [&](const Entry& e) { return e.kernel == &kernel && e.is_of(shape, weight); });
+    if (found != kept_.end()) {
+      kept_.splice(kept_.begin(), kept_, found);
+      return kept_.front().packed;
+    }
+    Entry entry{&kernel, shape, {floats(weight), floats(weight) + weight.numel()}, {}};
+    entry.packed = aligned(static_cast<std::int64_t>(kernel.packed_bytes(shape)));
+    kernel.pack(shape, floats(weight), entry.packed.data_ptr());
+    kept_.push_front(std::move(entry));
+    constexpr std::int64_t kMaxBytes = std::int64_t{1} << 29;
+    for (bytes_ += kept_.front().bytes(); bytes_ > kMaxBytes && kept_.size() > 1; kept_.pop_back())
+      bytes_ -= kept_.back().bytes();
+    return kept_.front().packed;
+  }
+
+ private:
+  struct Entry {
+    const kernels::ConvKernel* kernel;
+    ConvShape shape;
+    std::vector<float> weight;
+    at::Tensor packed;
+
+    std::int64_t bytes() const { return packed.numel() + static_cast<std::int64_t>(weight.size() * sizeof(float)); }
+    bool is_of(const ConvShape& other, const at::Tensor& values) const {
+      const auto same = [](const auto& a, const auto& b) { return std::equal(std::begin(a), std::end(a), b); };
+      return shape.transposed == other.transposed && shape.out_channels == other.out_channels &&
+             same(shape.source_channels, other.source_channels) && same(shape.in, other.in) &&
+             same(shape.out, other.out) && same(shape.kernel, other.kernel) && same(shape.stride, other.stride) &&
+             same(shape.dilation, other.dilation) && same(shape.pad, other.pad) &&
+             std::memcmp(weight.data(), floats(values), weight.size() * sizeof(float)) == 0;
+    }
+  };
+
+  std::mutex mutex_;
+  std::list<Entry> kept_;
+  std::int64_t bytes_ = 0;
+};
 
 }  // namespace
 
@@ -120,30 +190,33 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   const kernels::ConvKernel* kernel = kernels::choose_conv_kernel(kernels::conv_kernels(nullptr), shape);
   if (kernel == nullptr) return {};
 
-  const at::Tensor packed = aligned(static_cast<std::int64_t>(kernel->packed_bytes(shape)));
-  kernel->pack(shape, floats(weight.contiguous()), packed.data_ptr());
+  static PackedWeights packed_weights;
+  const at::Tensor packed = packed_weights.get(*kernel, shape, weight.contiguous());
   const std::int64_t scratch_bytes = (static_cast<std::int64_t>(kernel->scratch_bytes(shape)) + 63) / 64 * 64;
   const at::Tensor scratch = aligned(scratch_bytes * at::get_num_threads());
   const std::int64_t voxels = y.size(axes::D) * y.size(axes::H) * y.size(axes::W), tiles = kernel->tiles(shape);
   const std::int64_t K = y.size(axes::C), filled = shape.out_blocks() * kBlock;
-  const at::Tensor raw = at::empty({filled * voxels}, x.options()), sources = blocked(x);
+  const std::int64_t C = x.size(axes::C), in_voxels = x.size(axes::D) * x.size(axes::H) * x.size(axes::W);
+  const at::Tensor images = x.contiguous(), raw = at::empty({filled * voxels}, at::kFloat);
+  const at::Tensor source = at::empty({shape.in_blocks() * kBlock * in_voxels}, at::kFloat);
   const at::Tensor whole_bias = bias.defined() ? at::constant_pad_nd(bias, {0, filled - K}).contiguous() : bias;
   const at::Tensor sums = at::empty({after ? tiles : 0, 2, filled}, at::kDouble);
 
   for (std::int64_t n = 0; n < x.size(axes::N); ++n) {
     kernels::ConvArguments arguments;
-    arguments.sources[0].data = sources[n].data_ptr();
+    block(floats(images) + n * C * in_voxels, C, in_voxels, source.data_ptr<float>());
+    arguments.sources[0].data = source.data_ptr();
     arguments.weights = packed.data_ptr();
     arguments.bias = bias.defined() ? floats(whole_bias) : nullptr;
     arguments.output = raw.data_ptr();
     arguments.statistics = after ? sums.data_ptr<double>() : nullptr;
-    at::parallel_for(0, tiles, 1, [&](std::int64_t begin, std::int64_t end) {
-      auto* own = static_cast<std::uint8_t*>(scratch.data_ptr()) + scratch_bytes * at::get_thread_num();
-      for (std::int64_t tile = begin; tile < end; ++tile) kernel->run(shape, arguments, tile, own);
+    on_threads(tiles, [&](std::int64_t tile, std::int64_t worker) {
+      kernel->run(shape, arguments, tile, static_cast<std::uint8_t*>(scratch.data_ptr()) + scratch_bytes * worker);
     });
     Affine affine(static_cast<std::size_t>(filled));
     if (after) affine.normalize(sums, *after, static_cast<double>(voxels), K);
-    unblock(floats(raw), affine, after ? static_cast<float>(after->slope) : 1.0F, K, voxels, y[n].data_ptr<float>());
+    unblock(floats(raw), affine, after ? static_cast<float>(after->slope) : 1.0F, K, voxels,
+            y.data_ptr<float>() + n * K * voxels);
   }
   return y;
 }
