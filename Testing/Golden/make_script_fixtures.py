@@ -100,6 +100,26 @@ class Mixed(nn.Module):
         return self.head(nn.functional.dropout(a.contiguous() + b.detach(), 0.5, self.training))
 
 
+class Listed(nn.Module):
+    """Skips in a list that is turned round."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            self.down = nn.ModuleList([nn.Conv3d(1, 4, 3, 1, 1), nn.Conv3d(4, 4, 3, 2, 1), nn.Conv3d(4, 4, 3, 2, 1)])
+            self.up = nn.ModuleList([nn.ConvTranspose3d(4, 4, 2, 2), nn.ConvTranspose3d(4, 4, 2, 2)])
+
+    def forward(self, x):
+        skips = []
+        for layer in self.down:
+            x = torch.relu(layer(x))
+            skips.append(x)
+        skips.reverse()
+        for i, layer in enumerate(self.up):
+            x = layer(x) + skips[i + 1]
+        return x
+
+
 class WithUnknown(nn.Module):
     def __init__(self):
         super().__init__()
@@ -145,7 +165,8 @@ def main():
     cases = {"plain_unet": (PlainUNet(), torch.randn(1, 2, 6, 12, 8), False), "residual_unet": (ResidualUNet(), cube, False),
              "nested_2d": (nested_2d(), plane, False), "mixed": (Mixed(), cube, False), "plain_unet_traced": (PlainUNet(), torch.randn(1, 2, 6, 12, 8), True),
              "nested_2d_traced": (nested_2d(), plane, True), "mixed_traced": (Mixed(), cube, True), "in_place": (InPlaceOnShared(), cube, False),
-             "unknown": (WithUnknown(), cube, False), "branch": (WithBranch(), cube, False)}
+             "unknown": (WithUnknown(), cube, False), "branch": (WithBranch(), cube, False),
+             "listed": (Listed(), torch.ones(1, 1, 8, 12, 4).cumsum(3), False)}
     tensors = {}
     for name, (network, sample, traced) in cases.items():
         for module in network.modules():

@@ -103,6 +103,7 @@ class Lowering {
         {"aten::add", &Lowering::sum},
         {"aten::cat", &Lowering::concat},
         {"aten::softmax", &Lowering::softmax},
+        {"aten::__getitem__", &Lowering::item},
         {"aten::upsample_bilinear2d", &Lowering::upsample},
         {"aten::upsample_trilinear3d", &Lowering::upsample},
         {"aten::contiguous", &Lowering::same},
@@ -348,6 +349,24 @@ class Lowering {
     }
     require_channels(n);
     return add(std::move(node), channels);
+  }
+
+  // Of a list that is at most turned round between its making and its reading.
+  int item(const JitNode& n) {
+    const JitNode& list = *n.input(0)->node();
+    require(n, list.kind() == c10::prim::ListConstruct, "of a list that is computed");
+    bool turned = false;
+    for (const torch::jit::Use& use : list.output()->uses()) {
+      const std::string user = name_of(*use.user);
+      require(n, use.user->owningBlock() == n.owningBlock() && (user == "aten::__getitem__" || user == "aten::reverse"),
+              "of a list that is computed");
+      turned ^= user == "aten::reverse" && use.user->isBefore(&n);
+    }
+    const auto known = torch::jit::toIValue(n.input(1));
+    const auto size = static_cast<std::int64_t>(list.inputs().size());
+    require(n, known && known->isInt() && known->toInt() >= -size && known->toInt() < size, "of what is computed");
+    const std::int64_t index = (known->toInt() + size) % size;
+    return lower(list.input(static_cast<std::size_t>(turned ? size - 1 - index : index)));
   }
 
   int softmax(const JitNode& n) {

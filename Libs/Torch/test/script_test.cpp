@@ -2,12 +2,16 @@
 // TorchScript modules as graphs against what PyTorch gives; Testing/Golden/make_script_fixtures.py tells how the files
 // are made.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "oncotome/engine/backend.h"
+#include "oncotome/core/digest.h"
 #include "oncotome/engine/safetensors.h"
+#include "oncotome/engine/session.h"
 
 namespace {
 
@@ -48,7 +52,7 @@ TEST_P(LoweredScripts, Gives_the_output_of_PyTorch) {
 
 INSTANTIATE_TEST_SUITE_P(, LoweredScripts,
                          testing::Values("plain_unet", "plain_unet_traced", "residual_unet", "nested_2d",
-                                         "nested_2d_traced", "mixed", "mixed_traced"),
+                                         "nested_2d_traced", "mixed", "mixed_traced", "listed"),
                          [](const auto& each) { return std::string(each.param); });
 
 TEST(LoweredScript, Gives_the_output_of_a_network_of_MONAI) {
@@ -80,5 +84,34 @@ INSTANTIATE_TEST_SUITE_P(, ScriptAsItIs,
                          testing::Values(std::pair("unknown", "aten::sigmoid"), std::pair("branch", "prim::If"),
                                          std::pair("in_place", "aten::relu_ changes its input")),
                          [](const auto& each) { return std::string(each.param.first); });
+
+TEST(TorchScript, A_package_of_a_module_that_is_no_graph_runs_and_says_why) {
+  const fs::path folder = fs::path(testing::TempDir()) / ("no-graph-" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  fs::copy_file(path_of("unknown"), folder / "net.ts", fs::copy_options::overwrite_existing);
+  nlohmann::json model = nlohmann::json::parse(std::ifstream(ONCOTOME_MODELS "/demo-brain-phantom/model.json"));
+  model["weights"] = {{"file", "net.ts"}, {"sha256", sha256_hex_of_file((folder / "net.ts").string())}};
+  model["input"] = {{"modality", "CT"}, {"region", model["input"]["region"]}, {"channels", {{{"name", "CT"}}}}};
+  model["preparation"] = nlohmann::json::array();
+  model["network"] = {{"architecture", "torchscript"},
+                      {"out_channels", 2},
+                      {"patch_size", {8, 10, 12}},
+                      {"overlap", 0.5},
+                      {"class_labels", {0, 4}}};
+  model["regions"] = nlohmann::json::array();
+  std::ofstream(folder / "model.json") << model.dump();
+  const Weights fixture = read_safetensors((kScripts / "expected.safetensors").string());
+  Geometry grid;
+  grid.size = {12, 10, 8};
+  const auto loaded = Model::load(read_model_package(folder.string()), Device::cpu, 2);
+  EXPECT_EQ(loaded->script_obstacle(), "aten::sigmoid");
+  const Segmentation result = segment(*loaded, {{grid, fixture.at("unknown.input").values.data()}}, {}, Job());
+  ASSERT_FALSE(result.steps.empty());
+  EXPECT_NE(result.steps.back().note.find("aten::sigmoid"), std::string::npos);
+  const Tensor& output = fixture.at("unknown.output");
+  for (std::size_t i = 0, count = grid.voxel_count(); i < count; ++i)
+    ASSERT_EQ(result.labels.voxels[i], output.values[count + i] > output.values[i] ? 4 : 0);
+  fs::remove_all(folder);
+}
 
 }  // namespace
