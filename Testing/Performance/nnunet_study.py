@@ -6,7 +6,8 @@
 the same stages with a clock and a memory mark between them; its export comprises the sums of tiles and shares the network's peak, as both run slab by
 slab. The image has 256 x 256 x 200 voxels of 1 mm, the network (8, 16, 32 features, patches of 96^3) works at 1.5 mm; cases are a number of classes,
 with m for mirroring (else --disable_tta). nnU-Net runs in one process with as many threads, once with glibc's malloc as it is and once told to keep
-large blocks; the faster of the two counts. Prints JSON, then a table of medians, and of ratios the least and the median over the rounds.
+large blocks; the faster of the two counts. p after a number of classes stands for nnU-Net's plain 3d_fullres network (32 to 320 features in six
+stages, patches of 128^3: 8 windows of about 955 GFLOP). Prints JSON, then a table of medians, and of ratios the least and the median over the rounds.
 """
 import argparse
 import json
@@ -78,7 +79,7 @@ def measured(command, environment):
     return out
 
 
-def write_folder(root, classes):
+def write_folder(root, classes, plain):
     """Model and image of one case; returns the model's folder and what one window costs."""
     import numpy as np
     import SimpleITK as sitk
@@ -86,8 +87,9 @@ def write_folder(root, classes):
     from nnunet_folder import architecture, build_network, configuration, dataset, intensities, plans, write_model
     from scipy.ndimage import gaussian_filter
     from torch.utils.flop_counter import FlopCounterMode
-    patch = [96] * 3
-    net = architecture([8, 16, 32], [[3] * 3] * 3, [[1] * 3, [2] * 3, [2] * 3], [2, 2, 2])
+    patch, features = ([128] * 3, [32, 64, 128, 256, 320, 320]) if plain else ([96] * 3, [8, 16, 32])
+    stages = len(features)
+    net = architecture(features, [[3] * 3] * stages, [[1] * 3] + [[2] * 3] * (stages - 1), [2] * stages)
     plan = plans(root.name, {"3d_fullres": configuration([1.5] * 3, patch, ["CTNormalization"], net=net)}, intensities(40.0, 60.0, -150.0, 250.0))
     data = dataset(["CT"], {"background": 0, **{f"class_{i}": i for i in range(1, classes)}})
     network, _, _ = build_network(plan, data, "3d_fullres", "nnUNetTrainer")
@@ -115,9 +117,9 @@ def apart(function, *arguments):
 
 
 def study(arguments, case):
-    classes, mirror = int(case.rstrip("m")), case.endswith("m")
-    root = arguments.scratch / f"Dataset{classes:03d}_Study"
-    model, gflop = apart(write_folder, root, classes)
+    classes, mirror, plain = int(case.rstrip("mp")), "m" in case, "p" in case
+    root = arguments.scratch / f"Dataset{classes:03d}_{'Plain' if plain else 'Study'}"
+    model, gflop = apart(write_folder, root, classes, plain)
     images, rounds = root / "imagesTs", []
     threads = {"OMP_NUM_THREADS": str(arguments.threads), "MKL_NUM_THREADS": str(arguments.threads), "nnUNet_def_n_proc": str(arguments.threads)}
     places = {f"nnUNet_{p}": "/nonexistent" for p in ("raw", "preprocessed", "results")}
@@ -138,7 +140,7 @@ def study(arguments, case):
 
 def table(results):
     for result in results:
-        print(f"\n{result['case']} classes, {result['gflop_per_window']:.1f} GFLOP a window, grid {result['grid']}, "
+        print(f"\ncase {result['case']}, {result['gflop_per_window']:.1f} GFLOP a window, grid {result['grid']}, "
               f"equal voxels {min(r['equal'] for r in result['rounds']):.6f}")
         print(f"{'':12}{'nnU-Net':>10}{'Oncotome':>10}{'ratio: least, median':>24}{'MB':>12}{'MB':>9}{'ratio':>9}")
         for stage in STAGES:
