@@ -21,9 +21,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
-from reference_environment import enter  # noqa: E402
+from reference_environment import KEEP_BLOCKS, enter  # noqa: E402
 
-KEEP_BLOCKS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
 STAGES = ("preprocess", "network", "export", "total")
 
 
