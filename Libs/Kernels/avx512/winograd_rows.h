@@ -32,7 +32,7 @@ struct Activate {
 
   Activate(Activation activation, float leak, const float* slopes) : kind(activation) {
     slope = _mm512_set1_ps(activation == Activation::none ? 1 : activation == Activation::relu ? 0 : leak);
-    if (activation == Activation::prelu) slope = _mm512_load_ps(slopes);
+    if (activation == Activation::prelu) slope = _mm512_loadu_ps(slopes);
   }
   bool slow() const { return kind == Activation::elu || kind == Activation::gelu; }
   __m512 fast(__m512 value) const {
@@ -67,8 +67,8 @@ inline void zero_row(float* to, int count) {
 inline void load_block(const ConvShape& shape, const Box& box, const Source& source, int block, float* to) {
   const std::size_t plane = static_cast<std::size_t>(shape.in[1]) * shape.in[2];
   const bool plain = !source.scale && source.activation == Activation::none;
-  const __m512 scale = source.scale ? _mm512_load_ps(source.scale + block * kBlock) : _mm512_set1_ps(1);
-  const __m512 shift = source.scale ? _mm512_load_ps(source.shift + block * kBlock) : _mm512_setzero_ps();
+  const __m512 scale = source.scale ? _mm512_loadu_ps(source.scale + block * kBlock) : _mm512_set1_ps(1);
+  const __m512 shift = source.scale ? _mm512_loadu_ps(source.shift + block * kBlock) : _mm512_setzero_ps();
   const Activate activate(source.activation, source.slope, source.slopes ? source.slopes + block * kBlock : nullptr);
   const int begin = box.out_begin[2] - shape.pad[2];
   const int left = least(most(0, -begin), box.patch[2]);
@@ -147,7 +147,7 @@ void store_box(const ConvShape& shape, const Box& box, const ConvArguments& argu
                                         : (statistics ? store_row<Math, false, true> : store_row<Math, false, false>);
   for (int b = 0; b < box.out_blocks; ++b, sums += static_cast<std::size_t>(planes) * rows * row * kBlock) {
     const int block = box.first_block + b;
-    const __m512 bias = arguments.bias ? _mm512_load_ps(arguments.bias + block * kBlock) : _mm512_setzero_ps();
+    const __m512 bias = arguments.bias ? _mm512_loadu_ps(arguments.bias + block * kBlock) : _mm512_setzero_ps();
     Moments moments;
     for (int z = 0; z < box.out_size[0]; ++z)
       for (int y = 0; y < box.out_size[1]; ++y) {
