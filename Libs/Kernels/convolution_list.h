@@ -4,3 +4,4 @@
 ONCOTOME_CONVOLUTION(avx512bf16, otm_bf16_winograd)
 ONCOTOME_CONVOLUTION(avx512, otm_f32_winograd)
 #endif
+ONCOTOME_CONVOLUTION(reference, otm_f32_conv)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstring>
 #include <iterator>
 
+#include "instruction_set.h"
 #include "oncotome/kernels/convolution.h"
 
 namespace oncotome::kernels {
@@ -17,40 +17,18 @@ namespace {
 #define ONCOTOME_CONVOLUTION(isa, name) &name##__##isa,
 constexpr const ConvKernel* kAll[] = {
 #include "convolution_list.h"
-    nullptr};
+};
 #undef ONCOTOME_CONVOLUTION
 
-/// Each set has what those before it have.
-constexpr const char* kSets[] = {"reference", "avx2", "avx512", "avx512bf16"};
-constexpr int kSetCount = static_cast<int>(std::size(kSets));
+/// Null-ended candidates of each set; of none for those that this processor lacks and for the unknown one.
+struct Candidates {
+  const ConvKernel* of[kInstructionSetCount + 1][std::size(kAll) + 1] = {};
 
-int level(const char* isa) {
-  int set = 0;
-  while (set < kSetCount && std::strcmp(isa, kSets[set]) != 0) ++set;
-  return set;
-}
-
-int best_level() {
-#ifdef ONCOTOME_AVX2
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-      !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
-    return 1;
-  return __builtin_cpu_supports("avx512bf16") ? 3 : 2;
-#else
-  return 0;
-#endif
-}
-
-struct Lists {
-  const ConvKernel* of[kSetCount + 1][std::size(kAll)] = {};
-  int best = best_level();
-
-  Lists() {
-    for (int set = 0; set <= best; ++set) {
+  Candidates() {
+    for (int set = 0; set < kInstructionSetCount && has_instruction_set(set); ++set) {
       int count = 0;
       for (const ConvKernel* kernel : kAll)
-        if (kernel && level(kernel->isa) <= set) of[set][count++] = kernel;
+        if (find_instruction_set(kernel->isa) <= set) of[set][count++] = kernel;
     }
   }
 };
@@ -58,8 +36,8 @@ struct Lists {
 }  // namespace
 
 const ConvKernel* const* conv_kernels(const char* isa) {
-  static const Lists lists;
-  return lists.of[isa ? level(isa) : lists.best];
+  static const Candidates candidates;
+  return candidates.of[find_instruction_set(isa)];
 }
 
 const ConvKernel* choose_conv_kernel(const ConvKernel* const* candidates, const ConvShape& shape) {

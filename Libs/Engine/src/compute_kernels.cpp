@@ -14,7 +14,7 @@ const kernels::Kernels& compute_kernels() {
     if (!found)
       throw Error(ErrorCode::usage,
                   "ONCOTOME_FORCE_ISA is not an instruction set that this processor and this build have; use "
-                  "reference or avx2, or leave it unset");
+                  "reference, avx2, avx512, avx512vnni or avx512bf16, or leave it unset");
     return *found;
   }();
   return chosen;

@@ -228,4 +228,11 @@ TEST(Kernels, An_unknown_set_is_none) {
   EXPECT_NE(find_kernels(nullptr), nullptr);
 }
 
+TEST(Kernels, A_set_that_adds_no_rows_is_the_one_before) {
+  for (const char* isa : {"avx512", "avx512vnni", "avx512bf16"}) {
+    const Kernels* set = find_kernels(isa);
+    EXPECT_TRUE(!set || std::strcmp(set->isa, "avx2") == 0) << isa;
+  }
+}
+
 }  // namespace

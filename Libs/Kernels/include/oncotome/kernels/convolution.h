@@ -62,6 +62,7 @@ struct Source {
   const float* slopes = nullptr;  ///< Of prelu, per channel as scale.
 };
 
+/// Tensors are aligned to 64 bytes; what is per channel need not be.
 struct ConvArguments {
   Source sources[kMaxSources];
   const void* weights = nullptr;             ///< As pack() left them.
@@ -88,8 +89,9 @@ struct ConvKernel {
   void (*run)(const ConvShape&, const ConvArguments&, std::int64_t tile, void* scratch);
 };
 
-/// Candidates in order of preference up to the instruction set `isa` ("reference", "avx2", "avx512", "avx512bf16";
-/// null: all that this processor has), the reference last; empty for an unknown one. Ends with a null.
+/// Candidates in order of preference up to the instruction set `isa` ("reference", "avx2", "avx512", "avx512vnni",
+/// "avx512bf16"; null: all that this processor has), the reference last; empty for one that it lacks and for an unknown
+/// one. Ends with a null.
 const ConvKernel* const* conv_kernels(const char* isa);
 
 /// The first that does not decline; never null for a valid shape.

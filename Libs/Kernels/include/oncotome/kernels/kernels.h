@@ -36,8 +36,8 @@ struct Kernels {
                   std::int32_t* row);
 };
 
-/// The set of that name ("reference" or "avx2"), or the best one here for null; null when the name is unknown or this
-/// processor cannot run it.
+/// The best set up to that of the name ("reference", "avx2", "avx512", "avx512vnni", "avx512bf16"), or the best one
+/// here for null; null when the name is unknown or this processor cannot run it.
 const Kernels* find_kernels(const char* isa);
 
 }  // namespace oncotome::kernels
