@@ -22,7 +22,7 @@ struct NormAct {
   double epsilon = 1e-5, slope = 0.01;
 };
 
-/// By this project's kernels, and then `after`; undefined where no kernel takes float32 tensors of these shapes.
+/// By this project's kernels, and then `after`; undefined where no kernel but the reference takes these tensors.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const Convolution& how,
                     const NormAct* after = nullptr);
 
