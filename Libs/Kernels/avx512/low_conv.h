@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "low_finish.h"
+#include "low_load.h"
+#include "low_sum.h"
+
+/// A tile of a convolution: its box is filled once, then rows are summed from it.
+namespace oncotome::kernels {
+namespace {
+
+/// The input that tap k of output `o` reads; false when it reads none, or padding.
+inline bool tap_input(const ConvShape& s, int axis, int o, int k, int& in) {
+  in = o * s.stride[axis] + k * s.dilation[axis] - s.pad[axis];
+  if (s.transposed) {
+    const int full = o + s.pad[axis] - k * s.dilation[axis];
+    if (full < 0 || full % s.stride[axis] != 0) return false;
+    in = full / s.stride[axis];
+  }
+  return in >= 0 && in < s.in[axis];
+}
+
+/// The taps along x of the outputs of a row that lie a stride of the transposed convolution apart.
+struct LowColumns {
+  int count, cells;
+  LowTap taps[kMaxKernel];
+};
+
+inline void column_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, int phase, LowColumns& c) {
+  ColumnStep steps[kMaxKernel];
+  c.count = 0;
+  c.cells = divide_up(t.size[2] - phase, p.out_step[2]);
+  for (int i = 0, count = column_steps(s, steps); i < count; ++i) {
+    const int reach = steps[i].first * s.dilation[2];
+    int offset = reach % p.in_step[2] * p.columns + reach / p.in_step[2], first = t.in[2] + reach;
+    if (s.transposed) {
+      const int full = t.out[2] + phase + s.pad[2] - reach;
+      first = divide_down(full, s.stride[2]);
+      if (first * s.stride[2] != full) continue;
+      offset = first - t.in[2];
+    }
+    const int last = first + (c.cells - 1) * p.in_step[2];
+    std::int32_t skip = 0;
+    if (s.in_layout == Layout::blocked) {
+      if (last < 0 || first >= s.in[2]) continue;
+      skip = (first < 0 ? kFirst : 0) | (last >= s.in[2] ? kLast : 0);
+    }
+    c.taps[c.count++] = {offset * p.format.point_bytes, i, skip};
+  }
+}
+
+inline int row_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, int z, int y, const LowColumns& columns,
+                    LowTap* taps) {
+  int count = 0, in_z = 0, in_y = 0;
+  for (int kz = 0; kz < s.kernel[0]; ++kz) {
+    if (!tap_input(s, 0, z, kz, in_z)) continue;
+    for (int ky = 0; ky < s.kernel[1]; ++ky) {
+      if (!tap_input(s, 1, y, ky, in_y)) continue;
+      const auto box = static_cast<std::int32_t>((in_z - t.in[0]) * p.plane_bytes + (in_y - t.in[1]) * p.row_bytes);
+      const int weights = (kz * s.kernel[1] + ky) * p.column_steps;
+      for (int i = 0; i < columns.count; ++i) {
+        const LowTap& x = columns.taps[i];
+        taps[count++] = {box + x.box, (weights + x.weights) * p.format.steps * 64, x.skip};
+      }
+    }
+  }
+  return count;
+}
+
+/// What a row's sums are of: so many output blocks, and whether no input block is left.
+struct LowRange {
+  int group;
+  bool is_last;
+};
+
+/// Whether rows may be summed from the tensor itself: each input is read as it is stored, and none is padding.
+inline bool is_read_in_place(const ConvShape& s, const ConvArguments& a) {
+  const Source& source = a.sources[0];
+  for (int axis = 0; axis < 3; ++axis) {
+    const int step = s.transposed ? s.stride[axis] : 1;
+    if (s.kernel[axis] != step || s.stride[axis] != step || s.pad[axis] != 0) return false;
+    if (s.out[axis] != s.in[axis] * step) return false;
+  }
+  return s.source_count == 1 && s.in_element == Element::bf16 && !source.scale && source.activation == Activation::none;
+}
+
+/// The box of a tile: filled, or where it begins in the tensor.
+template <class Op>
+const char* tile_box(Op& op, const ConvShape& s, const ConvArguments& a, const LowTile& t, LowPlan& p, char* scratch) {
+  if (!Op::kStored || !is_read_in_place(s, a)) {
+    op.fill(s, p, a, t, scratch);
+    return scratch;
+  }
+  p.row_bytes = std::ptrdiff_t{s.in[2]} * Op::kPoint;
+  p.plane_bytes = p.row_bytes * s.in[1];
+  p.block_bytes = p.plane_bytes * s.in[0];
+  return static_cast<const char*>(a.sources[0].data) + t.in[0] * p.plane_bytes + t.in[1] * p.row_bytes +
+         t.in[2] * Op::kPoint;
+}
+
+/// Sums the outputs of a row that are a phase of x, and finishes them with the last blocks. The sums stay where they
+/// are when there are blocks to come.
+template <class Op>
+void run_row(const Op& op, const LowPlan& p, const LowFinish& f, const LowRange& r, int cells, LowSum a) {
+  const int pieces = divide_up(cells, kMaxPoints[r.group]);
+  std::int32_t starts[kMaxGroup][3][kBlock];
+  a.starts = starts;
+  if (!a.add) op.begin(p, a, r.group, pieces == 1 ? kFirst | kLast : 0, starts);
+  for (int piece = 0; piece < pieces; ++piece) {
+    const int points = cells / pieces + (piece < cells % pieces ? 1 : 0);
+    a.ends = (piece == 0 ? kFirst : 0) | (piece == pieces - 1 ? kLast : 0);
+    sum_group(op, r.group, points, a);
+    for (int n = 0; r.is_last && !a.finish && n < r.group; ++n)
+      finish(op, f, a.co + n * kBlock, a.at, points, a.sums + n * a.sum_pitch);
+    a.at += std::int64_t{points} * f.step;
+    a.box += points * Op::kPoint;
+    if (p.chunk < p.blocks) a.sums += points * kBlock;
+  }
+}
+
+template <class Op>
+void run_low(Op op, const ConvShape& s, const ConvArguments& a, std::int64_t index, void* scratch) {
+  LowPlan p = low_plan(s, Op::format());
+  const LowTile t = low_tile(s, p, index);
+  auto* sums = reinterpret_cast<float*>(static_cast<char*>(scratch) + p.box_bytes);
+  const char* box = tile_box(op, s, a, t, p, static_cast<char*>(scratch));
+  LowFinish f = {&s, &a, nullptr, std::int64_t{s.out[0]} * s.out[1] * s.out[2], p.out_step[2]};
+  if (a.statistics) {
+    const std::int64_t length = std::int64_t{2} * s.out_blocks() * kBlock;
+    f.statistics = a.statistics + index * length;
+    memset(f.statistics, 0, static_cast<std::size_t>(length) * sizeof(double));
+  }
+  LowColumns columns[kMaxKernel];
+  const int phases = p.out_step[2] < t.size[2] ? p.out_step[2] : t.size[2];
+  for (int phase = 0; phase < phases; ++phase) column_taps(s, p, t, phase, columns[phase]);
+  LowTap taps[kMaxTaps];
+  LowSum sum = {};
+  sum.taps = taps;
+  sum.box_block = p.block_bytes;
+  sum.weight_block = low_block_weights(p);
+  sum.weight_pitch = low_weight_pitch(p);
+  sum.sum_pitch = std::ptrdiff_t{kBlock} * p.tile[2] / p.out_step[2];
+  const std::ptrdiff_t next = p.chunk < p.blocks ? sum.sum_pitch * p.group : 0;
+  for (int co = t.co; co < t.co + t.co_count; co += p.group) {
+    LowRange r = {t.co + t.co_count - co < p.group ? t.co + t.co_count - co : p.group, false};
+    sum.co = co * kBlock;
+    for (int block = 0; block < p.blocks; block += p.chunk) {
+      sum.blocks = p.blocks - block < p.chunk ? p.blocks - block : p.chunk;
+      sum.weights = static_cast<const char*>(a.weights) + co * sum.weight_pitch + block * sum.weight_block;
+      sum.box = box + block * p.block_bytes;
+      sum.add = block > 0;
+      sum.sums = sums;
+      r.is_last = block + sum.blocks == p.blocks;
+      sum.finish = r.is_last && is_simple(s, a) ? &f : nullptr;
+      for (int z = t.out[0]; z < t.out[0] + t.size[0]; ++z)
+        for (int y = t.out[1]; y < t.out[1] + t.size[1]; ++y)
+          for (int phase = 0; phase < phases; ++phase, sum.sums += next) {
+            sum.tap_count = row_taps(s, p, t, z, y, columns[phase], taps);
+            sum.at = (std::int64_t{z} * s.out[1] + y) * s.out[2] + t.out[2] + phase;
+            run_row(op, p, f, r, columns[phase].cells, sum);
+          }
+    }
+  }
+}
+
+inline std::int64_t low_tiles(const LowPlan& p) {
+  return std::int64_t{p.counts[0]} * p.counts[1] * p.counts[2] * p.co_count;
+}
+
+inline std::size_t low_scratch(const LowPlan& p) { return static_cast<std::size_t>(p.box_bytes + p.sum_bytes); }
+
+/// Why no low-precision kernel takes a shape, or null.
+inline const char* low_declines(const ConvShape& s) {
+  std::int64_t taps = 1;
+  for (int a = 0; a < 3; ++a) {
+    if (s.kernel[a] > kMaxKernel || s.stride[a] > kMaxKernel) return "a kernel or stride above 16";
+    taps *= s.kernel[a];
+  }
+  if (taps > kMaxTaps) return "more than 512 taps";
+  if (s.transposed && (s.in_layout == Layout::planar || s.out_layout == Layout::planar))
+    return "transposed with a planar input or output";
+  return nullptr;
+}
+
+}  // namespace
+}  // namespace oncotome::kernels

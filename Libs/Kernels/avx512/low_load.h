@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string.h>
+
+#include "low_plan.h"
+#include "low_values.h"
+
+/// Fills a tile's box: [block][z][y][phase of x][column][point], activated values, zeros beyond the tensor.
+namespace oncotome::kernels {
+namespace {
+
+/// The tile's first output and input, and the output block it begins with.
+struct LowTile {
+  int out[3], in[3], size[3];
+  int co, co_count;
+};
+
+inline LowTile low_tile(const ConvShape& s, const LowPlan& p, std::int64_t index) {
+  LowTile t = {};
+  int at[3];
+  for (int a = 2; a >= 0; --a) {
+    at[a] = static_cast<int>(index % p.counts[a]);
+    index /= p.counts[a];
+    t.out[a] = at[a] * p.tile[a];
+    t.size[a] = t.out[a] + p.tile[a] < s.out[a] ? p.tile[a] : s.out[a] - t.out[a];
+    t.in[a] = s.transposed ? divide_down(t.out[a] + s.pad[a] - (s.kernel[a] - 1) * s.dilation[a], s.stride[a])
+                           : t.out[a] * s.stride[a] - s.pad[a];
+  }
+  t.co = static_cast<int>(index) * p.co_tile;
+  t.co_count = t.co + p.co_tile < s.out_blocks() ? p.co_tile : s.out_blocks() - t.co;
+  return t;
+}
+
+/// Whether a tap of some output reads what lies `at` inputs after the tile's first.
+inline bool is_read(const ConvShape& s, int axis, int at) {
+  if (s.transposed || s.stride[axis] == 1) return true;
+  for (int k = 0; k < s.kernel[axis]; ++k)
+    if ((at - k * s.dilation[axis]) % s.stride[axis] == 0) return true;
+  return false;
+}
+
+/// A row of a box: inputs from `from` to `to` of `size` are real, the others zeros.
+struct LowRow {
+  char* out;
+  int from, to, size, phases, columns;
+};
+
+template <class Op>
+void zero_points(const Op& op, const LowRow& r, int from, int to) {
+  for (int i = from; i < to; ++i)
+    op.clear(r.out + (static_cast<std::ptrdiff_t>(i % r.phases) * r.columns + i / r.phases) * Op::kPoint);
+}
+
+/// `get(i)` is the activated input i of the row. The phases of x after `used` are not read.
+template <class Op, class Get>
+__attribute__((always_inline)) inline void fill_row(const Op op, const LowRow& r, int used, const Get& get) {
+  zero_points(op, r, 0, r.from);
+  for (int phase = 0; phase < used; ++phase) {
+    int i = r.from + ((phase - r.from) % r.phases + r.phases) % r.phases;
+    char* out = r.out + (static_cast<std::ptrdiff_t>(phase) * r.columns + i / r.phases) * Op::kPoint;
+    for (; i < r.to; i += r.phases, out += Op::kPoint) op.put(out, get(i));
+  }
+  zero_points(op, r, r.to, r.size);
+}
+
+/// What is done to a stored value of the channels of a block.
+struct LowReader {
+  __m512 scale, shift, slope;
+  Activation activation;
+
+  LowReader(const Source& s, int channel)
+      : scale(s.scale ? _mm512_loadu_ps(s.scale + channel) : _mm512_set1_ps(1)),
+        shift(s.scale ? _mm512_loadu_ps(s.shift + channel) : _mm512_setzero_ps()),
+        slope(s.activation == Activation::prelu ? _mm512_loadu_ps(s.slopes + channel)
+                                                : _mm512_set1_ps(slope_of(s.activation, s.slope))),
+        activation(s.activation) {}
+
+  __m512 fast(__m512 v) const { return activate_slope(_mm512_fmadd_ps(v, scale, shift), slope); }
+  __m512 slow(__m512 v) const { return activate_slowly(activation, _mm512_fmadd_ps(v, scale, shift)); }
+  __m512 any(__m512 v) const { return is_slow(activation) ? slow(v) : fast(v); }
+};
+
+template <class Op>
+__attribute__((noinline)) void load_blocked_row(const Op op, const LowReader reader, Element element, const char* in,
+                                                const LowRow& r, int used) {
+  const auto at = [&](int i) { return std::int64_t{i - r.from} * kBlock; };
+  if (is_slow(reader.activation))
+    fill_row(op, r, used, [&](int i) { return reader.slow(load_element(element, in, at(i))); });
+  else if (element == Element::f32)
+    fill_row(op, r, used, [&](int i) { return reader.fast(load_element(Element::f32, in, at(i))); });
+  else
+    fill_row(op, r, used, [&](int i) { return reader.fast(load_element(Element::bf16, in, at(i))); });
+}
+
+/// The part of the box that an input block fills. `row(in, r)` loads one row from its offset in points.
+template <class Row>
+__attribute__((always_inline)) inline void load_block(const ConvShape& s, const LowPlan& p, const LowTile& t, char* box,
+                                                      const Row& row) {
+  LowRow r = {nullptr, t.in[2] < 0 ? -t.in[2] : 0, s.in[2] - t.in[2], p.box[2], p.in_step[2], p.columns};
+  if (r.from > r.size) r.from = r.size;
+  if (r.to > r.size) r.to = r.size;
+  if (r.to < r.from) r.to = r.from;
+  for (int z = 0; z < p.box[0]; ++z) {
+    const int in_z = t.in[0] + z;
+    if (in_z < 0 || in_z >= s.in[0] || !is_read(s, 0, z)) continue;
+    for (int y = 0; y < p.box[1]; ++y) {
+      const int in_y = t.in[1] + y;
+      if (in_y < 0 || in_y >= s.in[1] || !is_read(s, 1, y)) continue;
+      r.out = box + z * p.plane_bytes + y * p.row_bytes;
+      row((std::int64_t{in_z} * s.in[1] + in_y) * s.in[2] + t.in[2] + r.from, r);
+    }
+  }
+}
+
+template <class Op>
+void load_blocked(const Op& op, const ConvShape& s, const LowPlan& p, const ConvArguments& a, const LowTile& t,
+                  char* box) {
+  const std::int64_t volume = std::int64_t{s.in[0]} * s.in[1] * s.in[2];
+  const int size = s.in_element == Element::bf16 ? 2 : 4;
+  const int reach = (s.kernel[2] - 1) * s.dilation[2] + 1;
+  const int used = reach < p.in_step[2] ? reach : p.in_step[2];
+  for (int source = 0; source < s.source_count; ++source)
+    for (int c = 0; c < s.source_channels[source]; c += kBlock, box += p.block_bytes) {
+      const LowReader reader(a.sources[source], c);
+      const auto* in = static_cast<const char*>(a.sources[source].data) + c * volume * size;
+      load_block(s, p, t, box, [&](std::int64_t at, const LowRow& r) {
+        load_blocked_row(op, reader, s.in_element, in + at * kBlock * size, r, used);
+      });
+    }
+}
+
+}  // namespace
+}  // namespace oncotome::kernels
