@@ -55,6 +55,10 @@ inline const std::vector<Geometry> kGeometries = {
     {"k1_stride_2", {32}, 32, {1, 9, 12}, {1, 1, 1}, {1, 2, 2}},
     {"dilation_2", {16}, 16, {7, 6, 19}, {3, 3, 3}, {1, 1, 1}, {2, 2, 2}},
     {"dilation_16", {21}, 21, {18, 5, 20}, {3, 3, 3}, {1, 1, 1}, {16, 16, 16}},
+    {"k3_many", {37, 48}, 90, {3, 4, 31}, {3, 3, 3}},
+    {"k1_many", {80}, 33, {2, 3, 35}, {1, 1, 1}},
+    {"stride_2_many", {49, 33}, 40, {5, 7, 29}, {3, 3, 3}, {2, 2, 2}},
+    {"dilation_2_many", {64}, 16, {5, 6, 3}, {3, 3, 3}, {1, 1, 1}, {2, 2, 2}},
     {"up_k2", {64}, 32, {2, 3, 5}, {2, 2, 2}, {2, 2, 2}, {1, 1, 1}, true},
     {"up_k2_wide", {17}, 15, {2, 2, 33}, {2, 2, 2}, {2, 2, 2}, {1, 1, 1}, true},
     {"up_k122", {16}, 16, {3, 3, 7}, {1, 2, 2}, {1, 2, 2}, {1, 1, 1}, true},
@@ -73,6 +77,8 @@ constexpr Variant kVariants[] = {
     {Precision::bf16, true, true, Activation::leaky_relu, true, true, Activation::relu, true},
     {Precision::bf16, true, false, Activation::none, true, false, Activation::gelu, false},
     {Precision::int8, true, true, Activation::leaky_relu, true, false, Activation::none, true},
+    {Precision::int8, true, true, Activation::gelu, false, true, Activation::relu, true},
+    {Precision::int8, true, false, Activation::prelu, true, false, Activation::elu, false},
 };
 
 constexpr double kTolerance[] = {1e-6, 2e-6, 7e-3, 3e-2};
