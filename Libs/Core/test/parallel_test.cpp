@@ -68,6 +68,7 @@ TEST(ParallelFor, KeepsItsThreadsFromOneLoopToTheNext) {
 TEST(ParallelFor, ServesSeveralCallersAtOnce) {
   std::atomic<int> calls{0};
   std::vector<std::thread> callers;
+  callers.reserve(4);
   for (int caller = 0; caller < 4; ++caller)
     callers.emplace_back([&] {
       for (int loop = 0; loop < 200; ++loop)

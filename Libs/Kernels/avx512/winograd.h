@@ -120,7 +120,7 @@ void multiply_rows(const typename Math::Value* v, std::size_t v_stride, const ty
   for (int i = 0; i < kRows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < kWidth; ++j) sums[i][j] = _mm512_setzero_ps();
-  for (int block = 0; block < blocks; ++block, v += v_stride)
+  for (int block = 0; block < blocks; ++block, v += v_stride) {
 #pragma GCC unroll 4
     for (int k = 0; k < kBlock; k += Math::kStep) {
       Vector weights[kWidth];
@@ -133,10 +133,12 @@ void multiply_rows(const typename Math::Value* v, std::size_t v_stride, const ty
         for (int j = 0; j < kWidth; ++j) sums[i][j] = Math::multiply_add(value, weights[j], sums[i][j]);
       }
     }
+  }
 #pragma GCC unroll 14
-  for (int i = 0; i < kRows; ++i)
+  for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 2
     for (int j = 0; j < kWidth; ++j) _mm512_store_ps(to + j * to_stride + i * kBlock, sums[i][j]);
+  }
 }
 
 template <class Math>
@@ -175,7 +177,7 @@ void run_pass(const Box& box, const typename Math::Value* weights, std::size_t p
   using Value = typename Math::Value;
   Value* values = static_cast<Value*>(scratch.values);
   transform_in<Math, kPass>(box, scratch.patch, values, scratch.value_stride);
-  const Value* u = weights + (kPass < 0 ? 0 : kPass) * kPositions * position_weights;
+  const Value* u = weights + kPass * (kPass > 0) * kPositions * position_weights;
   for (int f = 0; f < kPositions; ++f)
     multiply<Math>(box, values + f * scratch.value_stride, u + f * position_weights,
                    scratch.products + f * scratch.product_stride);

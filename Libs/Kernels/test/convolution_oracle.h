@@ -55,7 +55,8 @@ inline std::vector<double> convolve(const ConvShape& shape, const std::vector<do
               const int sx = x * shape.stride[2] - shape.pad[2] + kx * shape.dilation[2];
               if (sz < 0 || sy < 0 || sx < 0 || sz >= strided[0] || sy >= strided[1] || sx >= strided[2]) continue;
               const auto one = static_cast<std::size_t>(voxel);
-              const auto other = static_cast<std::size_t>((sz * strided[1] + sy) * strided[2] + sx);
+              const auto other = static_cast<std::size_t>(sz * strided[1] + sy) * static_cast<std::size_t>(strided[2]) +
+                                 static_cast<std::size_t>(sx);
               const std::size_t from = shape.transposed ? one : other, to = shape.transposed ? other : one;
               for (std::size_t o = 0; o < outs; ++o) {
                 double sum = 0;

@@ -113,7 +113,8 @@ class Problem {
     for (int s = 0; s < shape.source_count; ++s) add_source(variant, s, in_voxels, in);
     weight.resize(static_cast<std::size_t>(shape.in_channels()) * outs * taps);
     std::normal_distribution<float> normal;
-    for (float& w : weight) w = normal(random_) / std::sqrt(static_cast<float>(weight.size() / outs));
+    for (float& w : weight)
+      w = normal(random_) / std::sqrt(static_cast<float>(weight.size()) / static_cast<float>(outs));
     raw = oracle::convolve(shape, in, weight);
     arguments.activation = variant.after;
     arguments.slope = 0.125F;
@@ -205,7 +206,7 @@ class Runner {
 
   Result operator()(bool statistics, bool backwards, bool in_place) {
     const ConvShape& shape = problem_.shape;
-    const std::size_t outs = static_cast<std::size_t>(shape.out_blocks() * kBlock);
+    const std::size_t outs = static_cast<std::size_t>(shape.out_blocks()) * kBlock;
     const auto tiles = static_cast<std::size_t>(kernel_.tiles(shape));
     Guarded output(Tensor::stored_bytes(shape.out_channels, volume(shape.out), shape.out_layout == Layout::planar,
                                         shape.out_element == Element::bf16));

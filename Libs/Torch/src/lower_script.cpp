@@ -193,7 +193,7 @@ class Lowering {
   at::Tensor tensor(const JitNode& node, const char* name) {
     const c10::IValue value = constant(node, name);
     if (value.isNone()) return {};
-    const at::Tensor t = value.toTensor();
+    at::Tensor t = value.toTensor();
     require(node, t.scalar_type() == at::kFloat && t.layout() == at::kStrided, "of weights that are not float32");
     return t;
   }
