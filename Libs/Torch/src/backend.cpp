@@ -214,6 +214,8 @@ class TorchExecutable : public engine::Executable {
         return activated(node.op, x);
       case Op::avg_pool:
         return at::avg_pool3d(x, list(node.stride), list(node.stride));
+      case Op::max_pool:
+        return at::max_pool3d(x, list(node.kernel), list(node.stride), list(node.pad_before));
       case Op::add:
         return x + in[1];
       case Op::concat:

@@ -120,6 +120,27 @@ TEST(Networks, The_meshnet_gives_the_output_of_an_independent_implementation) {
   }
 }
 
+// Of falling numbers below zero the greatest of a window is its first; zeros beyond the edge would be greater.
+TEST(Networks, A_maximum_is_of_the_voxels_that_there_are) {
+  Graph graph;
+  Node pool{Op::max_pool, {graph.add({})}};
+  pool.kernel = {1, 3, 3};
+  pool.stride = {1, 2, 2};
+  pool.pad_before = pool.pad_after = {0, 1, 1};
+  graph.add(pool);
+  check_weights(graph, {}, 2);
+  Tensor input({1, 2, 2, 5, 6}), expected({1, 2, 2, 3, 3});
+  for (std::size_t i = 0; i < input.values.size(); ++i) input.values[i] = -1.0F - static_cast<float>(i);
+  for (std::size_t i = 0; i < expected.values.size(); ++i) {
+    const std::size_t x = i % 3, y = i / 3 % 3, slice = i / 9;
+    const std::size_t first = slice * 30 + (y == 0 ? 0 : 2 * y - 1) * 6 + (x == 0 ? 0 : 2 * x - 1);
+    expected.values[i] = -1.0F - static_cast<float>(first);
+  }
+  const Tensor output = load_backend(Device::automatic, 2)->compile(graph, {})->run(input, oncotome::Job());
+  EXPECT_EQ(output.shape, expected.shape);
+  EXPECT_EQ(output.values, expected.values);
+}
+
 // The refusal of weights; must name the one that does not fit.
 template <class Fit>
 void expect_refusal(const std::string& name, Fit&& fit) {

@@ -28,6 +28,8 @@ enum class Op {
   elu,             ///< exp(x) - 1 below zero.
   gelu,            ///< x * Phi(x), exact (arXiv:1606.08415).
   avg_pool,        ///< Mean of each block of `stride` voxels.
+  max_pool,        ///< Maximum of `kernel` voxels every `stride`, of those there are: at most half a kernel lies before
+                   ///< the first and after the last (pad_before, equal to pad_after).
   add,             ///< Of two equal shapes.
   concat,          ///< Along C.
   crop_depth,      ///< Drops pad_before[0] and pad_after[0] slices.
@@ -49,7 +51,7 @@ struct Node {
   double slope = 0.0;
   double epsilon = 1e-5;
   std::int64_t channels = 0;  ///< Of a convolution's output; 0: as many as the weight has.
-  Dhw kernel{0, 0, 0};        ///< Of a convolution; zeros: what the weight has.
+  Dhw kernel{0, 0, 0};        ///< Of a maximum, and of a convolution; zeros then: what the weight has.
   std::int64_t groups = 1;
 };
 
