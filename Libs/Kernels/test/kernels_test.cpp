@@ -13,6 +13,8 @@
 #include <tuple>
 #include <vector>
 
+#include "oncotome/kernels/probe.h"
+
 namespace {
 
 using namespace oncotome::kernels;
@@ -226,6 +228,35 @@ TEST(Kernels, An_unknown_set_is_none) {
   EXPECT_EQ(find_kernels("avx3"), nullptr);
   EXPECT_STREQ(find_kernels("reference")->isa, "reference");
   EXPECT_NE(find_kernels(nullptr), nullptr);
+}
+
+// Sixteen sums (AVX2: twelve) that begin with 1 and become half of themselves and 1; or to which each step adds twice
+// a quarter, or four ones.
+TEST(Kernels, Probes_compute_what_they_are_said_to) {
+  alignas(64) std::array<std::uint32_t, 160> memory{};
+  const auto result_of = [&](const char* what, const char* isa) {
+    const Probe* probe = find_probe(what, isa);
+    if (!probe) return -1.0;
+    probe->run(memory.data(), 10);
+    float value = 0;
+    std::memcpy(&value, memory.data(), sizeof value);
+    return std::strcmp(what, "int8") == 0 ? static_cast<double>(memory[0]) : static_cast<double>(value);
+  };
+  const double last = 2 - std::ldexp(1, -10);
+  for (const auto& [what, isa, expected] : {std::tuple{"f32", "avx2", 12 * last},
+                                            {"f32", "avx512", 16 * last},
+                                            {"bf16", "avx512bf16", 16 * 5.0},
+                                            {"int8", "avx512vnni", 16 * 40.0}}) {
+    const double result = result_of(what, isa);
+    if (result >= 0) {
+      EXPECT_DOUBLE_EQ(result, expected) << what << isa;
+    }
+  }
+  find_probe("write", nullptr)->run(memory.data(), 10);
+  EXPECT_EQ(memory[158], 79);
+  find_probe("read", nullptr)->run(memory.data(), 10);
+  EXPECT_EQ(memory[0], 10 * 9 / 2 * 8);
+  EXPECT_EQ(find_probe("f64", nullptr), nullptr);
 }
 
 TEST(Kernels, A_set_that_adds_no_rows_is_the_one_before) {
