@@ -15,11 +15,12 @@ TABLE = {
     "Libs/Kernels": ([], []),
     "Libs/Engine": (["core", "kernels"], ["nlohmann"]),
     "Libs/Torch": (["core", "engine", "kernels"], ["torch", "ATen", "c10", "nlohmann"]),
+    "Libs/Bench": (["core", "engine", "kernels"], ["nlohmann"]),
     "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
     "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib"]),
-    "Modules/Apps": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
+    "Modules/Apps": (["core", "engine", "bench", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
 THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "openjpeg", "sqlite3", "openssl"]
 # System calls stay in folders of that name.

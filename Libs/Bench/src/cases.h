@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oncotome/bench/bench.h"
+#include "oncotome/kernels/convolution.h"
+
+namespace oncotome::bench {
+
+struct Case {
+  std::string name;
+  bool quick = false;
+  std::optional<kernels::ConvShape> shape;  ///< Of a single convolution; its precision and elements are open.
+  std::function<Task()> make;
+  double operations = 0;  ///< Of the direct sums.
+};
+
+/// Every distinct convolution of the networks, others that are awkward, blocks, and whole networks.
+std::vector<Case> all_cases();
+
+/// Random weights of a size that keeps activations at theirs; biases, and scales about one.
+engine::Weights random_weights(const engine::Graph& graph, std::int64_t in_channels);
+
+/// Normal noise, the same for the same shape and seed; with `positive` its negative numbers become zeros.
+engine::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t seed, double sigma, bool positive = false);
+
+/// A network and the shape of its input.
+struct Net {
+  std::string name;
+  engine::Graph graph;
+  std::vector<std::int64_t> input;
+};
+std::vector<Net> networks();
+
+/// Channels and extent of every node.
+struct NodeShape {
+  std::int64_t channels;
+  engine::Dhw extent;
+};
+std::vector<NodeShape> node_shapes(const engine::Graph& graph, const std::vector<std::int64_t>& input);
+
+}  // namespace oncotome::bench

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roof.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "oncotome/core/parallel.h"
+#include "oncotome/kernels/probe.h"
+
+namespace oncotome::bench {
+namespace {
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+
+}  // namespace
+
+double probed_roof(const std::string& what, int threads, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const kernels::Probe* probe = kernels::find_probe(what.c_str(), std::getenv("ONCOTOME_FORCE_ISA"));
+  if (!probe) return 0;
+  // Of memory more than the caches hold; of arithmetic what is short beside `seconds`.
+  const bool of_memory = what == "read" || what == "write";
+  const std::size_t steps = of_memory ? std::size_t{1} << 20 : std::size_t{1} << 14;
+  std::vector<std::unique_ptr<void, Free>> memory;
+  for (int t = 0; t < threads; ++t) memory.emplace_back(std::aligned_alloc(64, (of_memory ? steps : 1) * 64));
+  std::vector<double> rates(static_cast<std::size_t>(threads));
+  parallel_for(
+      0, threads,
+      [&](std::int64_t t) {
+        void* own = memory[static_cast<std::size_t>(t)].get();
+        // What was never written costs nothing to read.
+        if (of_memory) kernels::find_probe("write", nullptr)->run(own, steps);
+        std::int64_t done = 0;
+        double passed = 0;
+        for (const auto start = Clock::now(); passed < seconds; ++done) {
+          probe->run(own, steps);
+          passed = std::chrono::duration<double>(Clock::now() - start).count();
+        }
+        rates[static_cast<std::size_t>(t)] =
+            static_cast<double>(done) * static_cast<double>(steps) * probe->work / passed;
+      },
+      threads);
+  double sum = 0;
+  for (const double rate : rates) sum += rate / 1e9;
+  return sum;
+}
+
+}  // namespace oncotome::bench

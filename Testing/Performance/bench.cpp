@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The benchmark without ITK, VTK and DCMTK, and with oneDNN where it was found; `oncotome bench` has the same cases.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+#include "oncotome/bench/bench.h"
+#include "oncotome/core/error.h"
+#include "oncotome/core/parallel.h"
+#include "oncotome/core/process.h"
+#ifdef ONCOTOME_ONEDNN
+#include "onednn_peer.h"
+#endif
+
+namespace {
+
+using namespace oncotome;
+
+constexpr const char* kUsage =
+    "oncotome-bench [--quick] [--only PATTERN] [--threads N] [--rounds N] [--no-libtorch] [--list] --json FILE\n";
+
+int run(int argc, char** argv) {
+  bench::Options options;
+  std::string json;
+  bool lists = false, with_libtorch = true;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto value = [&]() -> std::string {
+      if (++i == argc) throw Error(ErrorCode::usage, argument + " needs a value");
+      return argv[i];
+    };
+    if (argument == "--quick")
+      options.quick = true;
+    else if (argument == "--list")
+      lists = true;
+    else if (argument == "--no-libtorch")
+      with_libtorch = false;
+    else if (argument == "--only")
+      options.only = value();
+    else if (argument == "--json")
+      json = value();
+    else if (argument == "--threads")
+      options.threads = std::atoi(value().c_str());
+    else if (argument == "--rounds")
+      options.rounds = std::max(1, std::atoi(value().c_str()));
+    else
+      throw Error(ErrorCode::usage, kUsage);
+  }
+  if (lists) {
+    for (const std::string& name : bench::case_names(options)) std::cout << name << '\n';
+    return 0;
+  }
+  if (json.empty()) throw Error(ErrorCode::usage, kUsage);
+  const int threads = options.threads > 0 ? options.threads : available_cores();
+  std::vector<std::unique_ptr<bench::Peer>> owned;
+  if (with_libtorch) owned.push_back(bench::libtorch_peer(threads));
+#ifdef ONCOTOME_ONEDNN
+  owned.push_back(bench::onednn_peer(threads));
+#endif
+  std::vector<const bench::Peer*> peers;
+  for (const auto& peer : owned) peers.push_back(peer.get());
+  const Job job([](std::string_view stage, double fraction) {
+    std::fprintf(stderr, "%3.0f %% %.*s\n", 100 * fraction, static_cast<int>(stage.size()), stage.data());
+  });
+  const bench::Report report = bench::run(options, peers, job);
+  std::ofstream(json) << bench::to_json(report) << '\n';
+  for (const bench::Row& row : report.rows)
+    std::printf("%-60s %-6s %-9s min %.2f median %.2f roof %.2f error %.1e %9.3f ms / %9.3f ms\n", row.name.c_str(),
+                row.dtype.c_str(), row.peer.c_str(), row.ratio_min, row.ratio_median, row.roof_share, row.error,
+                row.time_ms, row.peer_ms);
+  for (const bench::Void& v : report.voids)
+    std::printf("VOID %-55s %-6s %-9s error %.1e > %.1e\n", v.name.c_str(), v.dtype.c_str(), v.who.c_str(), v.error,
+                v.bound);
+  return report.voids.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  oncotome::keep_freed_memory();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "oncotome-bench: %s\n", e.what());
+    return 2;
+  }
+}
