@@ -60,6 +60,7 @@ int run(int argc, char** argv) {
   owned.push_back(bench::onednn_peer(threads));
 #endif
   std::vector<const bench::Peer*> peers;
+  peers.reserve(owned.size());
   for (const auto& peer : owned) peers.push_back(peer.get());
   const Job job([](std::string_view stage, double fraction) {
     std::fprintf(stderr, "%3.0f %% %.*s\n", 100 * fraction, static_cast<int>(stage.size()), stage.data());

@@ -123,7 +123,7 @@ class Convolution : public Contestant {
 
   /// An affine map that changes nothing and LeakyReLU, which changes nothing of what is not negative.
   void demand_block() {
-    scale_.assign(static_cast<std::size_t>(shape_.in_blocks() * kBlock), 1);
+    scale_.assign(static_cast<std::size_t>(shape_.in_blocks()) * kBlock, 1);
     shift_.assign(scale_.size(), 0);
     statistics_.resize(static_cast<std::size_t>(tiles_ * 2 * shape_.out_blocks() * kBlock));
     for (int s = 0; s < shape_.source_count; ++s) {

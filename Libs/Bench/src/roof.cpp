@@ -26,6 +26,7 @@ double probed_roof(const std::string& what, int threads, double seconds) {
   const bool of_memory = what == "read" || what == "write";
   const std::size_t steps = of_memory ? std::size_t{1} << 20 : std::size_t{1} << 14;
   std::vector<std::unique_ptr<void, Free>> memory;
+  memory.reserve(static_cast<std::size_t>(threads));
   for (int t = 0; t < threads; ++t) memory.emplace_back(std::aligned_alloc(64, (of_memory ? steps : 1) * 64));
   std::vector<double> rates(static_cast<std::size_t>(threads));
   parallel_for(
