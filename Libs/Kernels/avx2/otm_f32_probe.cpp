@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <immintrin.h>
 
-#include "oncotome/kernels/probe.h"
+#include "../probe_loop.h"
 
 namespace oncotome::kernels {
 
 namespace {
 
-constexpr int kSums = 12;  // enough to hide the latency, and few enough to stay in registers
+struct Math {
+  using Vector = __m256;
 
-void run(void* memory, std::size_t steps) {
-  const __m256 half = _mm256_set1_ps(0.5F), one = _mm256_set1_ps(1);
-  __m256 sums[kSums];
-  for (__m256& sum : sums) sum = one;
-  for (std::size_t s = 0; s < steps; ++s)
-#pragma GCC unroll 16
-    for (__m256& sum : sums) sum = _mm256_fmadd_ps(sum, half, one);
-  for (int i = 1; i < kSums; ++i) sums[0] = _mm256_add_ps(sums[0], sums[i]);
-  _mm256_store_ps(static_cast<float*>(memory), sums[0]);
-}
+  static Vector begin() { return _mm256_set1_ps(1); }
+  static Vector step(Vector sum) { return _mm256_fmadd_ps(sum, _mm256_set1_ps(0.5F), _mm256_set1_ps(1)); }
+  static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static void store(void* to, Vector sum) { _mm256_store_ps(static_cast<float*>(to), sum); }
+};
+
+constexpr int kSums = 12;
 
 }  // namespace
 
 extern const Probe otm_f32_probe__avx2;  // NOLINT(readability-identifier-naming)
-const Probe otm_f32_probe__avx2 = {"f32", "avx2", kSums * 16, run};
+const Probe otm_f32_probe__avx2 = {"f32", "avx2", kSums * 16, run_probe<Math, kSums>};
 
 }  // namespace oncotome::kernels

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "low_plan.h"
-#include "low_values.h"
+#include "values.h"
 
 /// What becomes of a row's sums: bias, residual, statistics, activation, and the output's layout.
 namespace oncotome::kernels {

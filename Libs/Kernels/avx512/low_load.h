@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "low_plan.h"
-#include "low_values.h"
+#include "values.h"
 
 /// Fills a tile's box: [block][z][y][phase of x][column][point], activated values, zeros beyond the tensor.
 namespace oncotome::kernels {
@@ -64,25 +64,8 @@ __attribute__((always_inline)) inline void fill_row(const Op op, const LowRow& r
   zero_points(op, r, r.to, r.size);
 }
 
-/// What is done to a stored value of the channels of a block.
-struct LowReader {
-  __m512 scale, shift, slope;
-  Activation activation;
-
-  LowReader(const Source& s, int channel)
-      : scale(s.scale ? _mm512_loadu_ps(s.scale + channel) : _mm512_set1_ps(1)),
-        shift(s.scale ? _mm512_loadu_ps(s.shift + channel) : _mm512_setzero_ps()),
-        slope(s.activation == Activation::prelu ? _mm512_loadu_ps(s.slopes + channel)
-                                                : _mm512_set1_ps(slope_of(s.activation, s.slope))),
-        activation(s.activation) {}
-
-  __m512 fast(__m512 v) const { return activate_slope(_mm512_fmadd_ps(v, scale, shift), slope); }
-  __m512 slow(__m512 v) const { return activate_slowly(activation, _mm512_fmadd_ps(v, scale, shift)); }
-  __m512 any(__m512 v) const { return is_slow(activation) ? slow(v) : fast(v); }
-};
-
 template <class Op>
-__attribute__((noinline)) void load_blocked_row(const Op op, const LowReader reader, Element element, const char* in,
+__attribute__((noinline)) void load_blocked_row(const Op op, const Reader reader, Element element, const char* in,
                                                 const LowRow& r, int used) {
   const auto at = [&](int i) { return std::int64_t{i - r.from} * kBlock; };
   if (is_slow(reader.activation))
@@ -122,7 +105,7 @@ void load_blocked(const Op& op, const ConvShape& s, const LowPlan& p, const Conv
   const int used = reach < p.in_step[2] ? reach : p.in_step[2];
   for (int source = 0; source < s.source_count; ++source)
     for (int c = 0; c < s.source_channels[source]; c += kBlock, box += p.block_bytes) {
-      const LowReader reader(a.sources[source], c);
+      const Reader reader(a.sources[source], c);
       const auto* in = static_cast<const char*>(a.sources[source].data) + c * volume * size;
       load_block(s, p, t, box, [&](std::int64_t at, const LowRow& r) {
         load_blocked_row(op, reader, s.in_element, in + at * kBlock * size, r, used);

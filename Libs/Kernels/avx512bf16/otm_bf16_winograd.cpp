@@ -15,9 +15,7 @@ struct Bf16 {
     memcpy(&bits, &value, sizeof bits);
     return static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
   }
-  static void put(std::uint16_t* to, __m512 value) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
-  }
+  static void put(std::uint16_t* to, __m512 value) { store_bf16(to, value); }
   static __m512 get(const std::uint16_t* from) { return _mm512_load_ps(from); }
   static __m512 spread(const std::uint16_t* from) {
     int pair;
@@ -28,8 +26,7 @@ struct Bf16 {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(value), reinterpret_cast<__m512bh>(weights));
   }
   static __m512 load(const void* from, std::size_t at, Element element) {
-    if (element == Element::f32) return _mm512_load_ps(static_cast<const float*>(from) + at);
-    return from_bf16(static_cast<const std::uint16_t*>(from) + at);
+    return load_element(element, from, static_cast<std::int64_t>(at));
   }
   static void store(__m512 value, void* to, std::size_t at, Element element) {
     if (element == Element::f32) return _mm512_store_ps(static_cast<float*>(to) + at, value);

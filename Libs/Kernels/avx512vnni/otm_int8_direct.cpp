@@ -37,7 +37,7 @@ LowExtent box_extent(const ConvShape& s, const LowPlan& p, const ConvArguments& 
         widen(s.in_element, in.data, c * volume + at * kBlock, r.to - r.from, low, high);
       });
       if (_mm512_cmp_ps_mask(low, high, _CMP_GT_OQ)) continue;
-      const LowReader reader(in, c);
+      const Reader reader(in, c);
       const __m512 one = reader.any(low), other = reader.any(high);
       least = _mm512_min_ps(least, _mm512_min_ps(one, other));
       most = _mm512_max_ps(most, _mm512_max_ps(one, other));

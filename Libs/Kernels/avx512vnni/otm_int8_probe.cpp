@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <immintrin.h>
 
-#include "oncotome/kernels/probe.h"
+#include "../probe_loop.h"
 
 namespace oncotome::kernels {
 
 namespace {
 
-constexpr int kSums = 16;  // enough to hide the latency, and few enough to stay in registers
+struct Math {
+  using Vector = __m512i;
 
-void run(void* memory, std::size_t steps) {
-  const __m512i ones = _mm512_set1_epi8(1);
-  __m512i sums[kSums];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  for (std::size_t s = 0; s < steps; ++s)
-#pragma GCC unroll 16
-    for (__m512i& sum : sums) sum = _mm512_dpbusd_epi32(sum, ones, ones);
-  for (int i = 1; i < kSums; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
-  _mm512_store_si512(memory, sums[0]);
-}
+  static Vector begin() { return _mm512_setzero_si512(); }
+  static Vector step(Vector sum) { return _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), _mm512_set1_epi8(1)); }
+  static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
+  static void store(void* to, Vector sum) { _mm512_store_si512(to, sum); }
+};
+
+constexpr int kSums = 16;
 
 }  // namespace
 
 extern const Probe otm_int8_probe__avx512vnni;  // NOLINT(readability-identifier-naming)
-const Probe otm_int8_probe__avx512vnni = {"int8", "avx512vnni", kSums * 128, run};
+const Probe otm_int8_probe__avx512vnni = {"int8", "avx512vnni", kSums * 128, run_probe<Math, kSums>};
 
 }  // namespace oncotome::kernels

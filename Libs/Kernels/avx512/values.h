@@ -37,7 +37,7 @@ inline void store_bf16(void* to, __m512 v) {
 }
 
 /// elu and gelu, which are too rare in these networks to be worth a vector's exponential.
-inline __m512 activate_slowly(Activation activation, __m512 v) {
+__attribute__((noinline)) static __m512 activate_slowly(Activation activation, __m512 v) {
   alignas(64) float x[16];
   _mm512_store_ps(x, v);
   for (float& value : x) {
@@ -57,6 +57,23 @@ inline bool is_slow(Activation activation) { return activation == Activation::el
 inline float slope_of(Activation activation, float slope) {
   return activation == Activation::relu ? 0 : activation == Activation::leaky_relu ? slope : 1;
 }
+
+/// What is done to a stored value of the channels of a block.
+struct Reader {
+  __m512 scale, shift, slope;
+  Activation activation;
+
+  Reader(const Source& s, int channel)
+      : scale(s.scale ? _mm512_loadu_ps(s.scale + channel) : _mm512_set1_ps(1)),
+        shift(s.scale ? _mm512_loadu_ps(s.shift + channel) : _mm512_setzero_ps()),
+        slope(s.activation == Activation::prelu ? _mm512_loadu_ps(s.slopes + channel)
+                                                : _mm512_set1_ps(slope_of(s.activation, s.slope))),
+        activation(s.activation) {}
+
+  __m512 fast(__m512 v) const { return activate_slope(_mm512_fmadd_ps(v, scale, shift), slope); }
+  __m512 slow(__m512 v) const { return activate_slowly(activation, _mm512_fmadd_ps(v, scale, shift)); }
+  __m512 any(__m512 v) const { return is_slow(activation) ? slow(v) : fast(v); }
+};
 
 }  // namespace
 }  // namespace oncotome::kernels
