@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "instruction_set.h"
 
+#include <cstdlib>
 #include <cstring>
 
 #ifdef ONCOTOME_AVX2
@@ -29,6 +30,7 @@ int best_set() {
 }  // namespace
 
 int find_instruction_set(const char* name) {
+  if (!name) name = std::getenv("ONCOTOME_FORCE_ISA");
   if (!name) return best_set();
   int set = 0;
   while (set < kInstructionSetCount && std::strcmp(name, kInstructionSets[set]) != 0) ++set;

@@ -7,8 +7,8 @@ namespace oncotome::kernels {
 constexpr const char* kInstructionSets[] = {"reference", "avx2", "avx512", "avx512vnni", "avx512bf16"};
 constexpr int kInstructionSetCount = 5;
 
-/// Which of the sets has that name, or kInstructionSetCount; for null the best one that this processor and this build
-/// have.
+/// Which of the sets has that name, or kInstructionSetCount; for null the one that ONCOTOME_FORCE_ISA names, or where
+/// that is not set the best one that this processor and this build have.
 int find_instruction_set(const char* name);
 
 /// Whether this processor and this build have it.

@@ -157,8 +157,7 @@ std::unique_ptr<Contestant> our_convolution(const ConvShape& wanted, const Task&
                     : dtype == "bf16" ? kernels::Precision::bf16
                     : dtype == "int8" ? kernels::Precision::int8
                                       : kernels::Precision::f32;
-  const ConvKernel* const* candidates = kernels::conv_kernels(std::getenv("ONCOTOME_FORCE_ISA"));
-  const ConvKernel* kernel = *candidates ? kernels::choose_conv_kernel(candidates, shape) : nullptr;
+  const ConvKernel* kernel = kernels::choose_conv_kernel(kernels::conv_kernels(nullptr), shape);
   if (!kernel || std::strcmp(kernel->isa, "reference") == 0) return nullptr;
   const bool takes_no_block = dtype == "block" && shape.in_layout == Layout::planar;
   if (takes_no_block) return nullptr;

@@ -20,7 +20,7 @@ struct Free {
 
 double probed_roof(const std::string& what, int threads, double seconds) {
   using Clock = std::chrono::steady_clock;
-  const kernels::Probe* probe = kernels::find_probe(what.c_str(), std::getenv("ONCOTOME_FORCE_ISA"));
+  const kernels::Probe* probe = kernels::find_probe(what.c_str(), nullptr);
   if (!probe) return 0;
   // Of memory more than the caches hold; of arithmetic what is short beside `seconds`.
   const bool of_memory = what == "read" || what == "write";

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compute_kernels.h"
 
-#include <cstdlib>
-
 #include "oncotome/core/error.h"
 
 namespace oncotome::engine {
 
 const kernels::Kernels& compute_kernels() {
   static const kernels::Kernels& chosen = []() -> const kernels::Kernels& {
-    const char* isa = std::getenv("ONCOTOME_FORCE_ISA");
-    const kernels::Kernels* found = kernels::find_kernels(isa);
+    const kernels::Kernels* found = kernels::find_kernels(nullptr);
     if (!found)
       throw Error(ErrorCode::usage,
                   "ONCOTOME_FORCE_ISA is not an instruction set that this processor and this build have; use "

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -13,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "oncotome/kernels/convolution.h"
 #include "oncotome/kernels/probe.h"
 
 namespace {
@@ -223,6 +225,20 @@ TEST_P(EachSet, The_first_of_equal_rows_is_the_greatest) {
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EachSet, testing::Values("reference", "avx2"),
                          [](const auto& set) { return std::string(set.param); });
+
+TEST(Kernels, The_environment_names_the_set_where_nobody_does) {
+  const char* before = std::getenv("ONCOTOME_FORCE_ISA");
+  const std::string kept = before ? before : "";
+  setenv("ONCOTOME_FORCE_ISA", "reference", 1);
+  EXPECT_STREQ(find_kernels(nullptr)->isa, "reference");
+  EXPECT_STREQ((*conv_kernels(nullptr))->isa, "reference");
+  EXPECT_EQ(find_probe("f32", nullptr), nullptr);
+  setenv("ONCOTOME_FORCE_ISA", "avx3", 1);
+  EXPECT_EQ(find_kernels(nullptr), nullptr);
+  EXPECT_EQ(*conv_kernels(nullptr), nullptr);
+  EXPECT_EQ(find_probe("read", nullptr), nullptr);
+  before ? setenv("ONCOTOME_FORCE_ISA", kept.c_str(), 1) : unsetenv("ONCOTOME_FORCE_ISA");
+}
 
 TEST(Kernels, An_unknown_set_is_none) {
   EXPECT_EQ(find_kernels("avx3"), nullptr);

@@ -90,7 +90,7 @@ struct ConvKernel {
 };
 
 /// Candidates in order of preference up to the instruction set `isa` ("reference", "avx2", "avx512", "avx512vnni",
-/// "avx512bf16"; null: all that this processor has), the reference last; empty for one that it lacks and for an unknown
+/// "avx512bf16"; null as for find_kernels()), the reference last; empty for one that it lacks and for an unknown
 /// one. Ends with a null.
 const ConvKernel* const* conv_kernels(const char* isa);
 

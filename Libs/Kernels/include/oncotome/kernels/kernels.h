@@ -36,8 +36,9 @@ struct Kernels {
                   std::int32_t* row);
 };
 
-/// The best set up to that of the name ("reference", "avx2", "avx512", "avx512vnni", "avx512bf16"), or the best one
-/// here for null; null when the name is unknown or this processor cannot run it.
+/// The best set up to that of the name ("reference", "avx2", "avx512", "avx512vnni", "avx512bf16"), for null that
+/// which the environment's ONCOTOME_FORCE_ISA names, or else the best one here; null when the name is unknown or this
+/// processor cannot run it.
 const Kernels* find_kernels(const char* isa);
 
 }  // namespace oncotome::kernels
