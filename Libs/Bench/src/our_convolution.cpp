@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "contestants.h"
+#include "memory.h"
 #include "oncotome/core/parallel.h"
 
 namespace oncotome::bench {
@@ -16,19 +14,6 @@ using kernels::ConvShape;
 using kernels::Element;
 using kernels::kBlock;
 using kernels::Layout;
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-using Memory = std::unique_ptr<void, Free>;
-
-Memory allocate(std::size_t bytes) {
-  const std::size_t whole = (bytes + 64) / 64 * 64;
-  Memory memory(std::aligned_alloc(64, whole));
-  if (!memory) throw std::bad_alloc();
-  std::memset(memory.get(), 0xFF, whole);
-  return memory;
-}
 
 std::int64_t voxels(const int extent[3]) { return std::int64_t{extent[0]} * extent[1] * extent[2]; }
 
@@ -71,13 +56,9 @@ class Convolution : public Contestant {
   }
 
   void run() override {
-    std::atomic<std::int64_t> next{0};
-    parallel_for(
-        0, static_cast<std::int64_t>(scratch_.size()),
-        [&](std::int64_t thread) {
-          void* scratch = scratch_[static_cast<std::size_t>(thread)].get();
-          for (std::int64_t tile = next++; tile < tiles_; tile = next++) kernel_.run(shape_, arguments_, tile, scratch);
-        },
+    parallel_for_workers(
+        tiles_,
+        [&](std::int64_t tile, std::size_t worker) { kernel_.run(shape_, arguments_, tile, scratch_[worker].get()); },
         static_cast<int>(scratch_.size()));
   }
 

@@ -2,22 +2,13 @@
 #include "roof.h"
 
 #include <chrono>
-#include <cstdlib>
-#include <memory>
 #include <vector>
 
+#include "memory.h"
 #include "oncotome/core/parallel.h"
 #include "oncotome/kernels/probe.h"
 
 namespace oncotome::bench {
-namespace {
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
-}  // namespace
-
 double probed_roof(const std::string& what, int threads, double seconds) {
   using Clock = std::chrono::steady_clock;
   const kernels::Probe* probe = kernels::find_probe(what.c_str(), nullptr);
@@ -25,16 +16,14 @@ double probed_roof(const std::string& what, int threads, double seconds) {
   // Of memory more than the caches hold; of arithmetic what is short beside `seconds`.
   const bool of_memory = what == "read" || what == "write";
   const std::size_t steps = of_memory ? std::size_t{1} << 20 : std::size_t{1} << 14;
-  std::vector<std::unique_ptr<void, Free>> memory;
+  std::vector<Memory> memory;
   memory.reserve(static_cast<std::size_t>(threads));
-  for (int t = 0; t < threads; ++t) memory.emplace_back(std::aligned_alloc(64, (of_memory ? steps : 1) * 64));
+  for (int t = 0; t < threads; ++t) memory.push_back(allocate((of_memory ? steps : 1) * 64));
   std::vector<double> rates(static_cast<std::size_t>(threads));
   parallel_for(
       0, threads,
       [&](std::int64_t t) {
         void* own = memory[static_cast<std::size_t>(t)].get();
-        // What was never written costs nothing to read.
-        if (of_memory) kernels::find_probe("write", nullptr)->run(own, steps);
         std::int64_t done = 0;
         double passed = 0;
         for (const auto start = Clock::now(); passed < seconds; ++done) {

@@ -94,7 +94,7 @@ class CaseRun {
       bool alone = true;
       for (const Entry& other : entries_) {
         const bool bare = !other.peer && ours.dtype == "block" && other.dtype == "f32";
-        if (!bare && !(other.peer && opposes(other, ours.dtype))) continue;
+        if (!bare && !(other.peer && opposes(other, ours))) continue;
         report_.rows.push_back(row(ours, &other));
         alone = false;
       }
@@ -122,10 +122,11 @@ class CaseRun {
                        [&](const Entry& e) { return e.peer == peer && e.dtype == dtype; });
   }
 
-  /// A peer answers in the same type where it can, and in float32 otherwise.
-  bool opposes(const Entry& other, const std::string& dtype) const {
-    const std::string same = unit_of(dtype);
-    return dtype != "block" && other.dtype == (has(other.peer, same) ? same : "f32");
+  /// A peer answers in the same type where it can, and in float32 otherwise; not where ours is run by the peer itself.
+  bool opposes(const Entry& other, const Entry& ours) const {
+    const std::string same = unit_of(ours.dtype);
+    if (ours.contestant->how() == other.peer->name() + " " + other.peer->version()) return false;
+    return ours.dtype != "block" && other.dtype == (has(other.peer, same) ? same : "f32");
   }
 
   Row row(const Entry& ours, const Entry* other) const {

@@ -149,4 +149,14 @@ void parallel_for(std::int64_t begin, std::int64_t end, const std::function<void
   loop.rethrow();
 }
 
+void parallel_for_workers(std::int64_t count, const std::function<void(std::int64_t, std::size_t)>& f, int threads) {
+  std::atomic<std::int64_t> next{0};
+  parallel_for(
+      0, threads,
+      [&](std::int64_t worker) {
+        for (std::int64_t i = next++; i < count; i = next++) f(i, static_cast<std::size_t>(worker));
+      },
+      threads);
+}
+
 }  // namespace oncotome

@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
-#include <mutex>
-#include <set>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -51,18 +51,33 @@ TEST(ParallelFor, StaysOnItsThreadWithinAnother) {
 }
 
 TEST(ParallelFor, KeepsItsThreadsFromOneLoopToTheNext) {
-  std::mutex mutex;
-  std::set<std::thread::id> helpers;
-  const auto own = std::this_thread::get_id();
+  static std::atomic<int> born{0};
   for (int loop = 0; loop < 500; ++loop)
     parallel_for(
         0, 8,
-        [&](std::int64_t) {
-          const std::lock_guard<std::mutex> lock(mutex);
-          if (std::this_thread::get_id() != own) helpers.insert(std::this_thread::get_id());
+        [](std::int64_t) {
+          thread_local const int number = ++born;
+          EXPECT_GT(number, 0);
+          std::this_thread::sleep_for(std::chrono::microseconds(20));  // so that a helper gets its share
         },
         2);
-  EXPECT_LE(helpers.size(), 63U);  // What the loops before this one needed at most.
+  EXPECT_GT(born, 1);
+  EXPECT_LE(born, 64);  // The caller's, and what the loops of this file needed at most.
+}
+
+TEST(ParallelForWorkers, GivesEachWorkerToOneCallAtATime) {
+  std::array<std::atomic<bool>, 3> busy{};
+  std::atomic<int> calls{0}, clashes{0};
+  parallel_for_workers(
+      1000,
+      [&](std::int64_t, std::size_t worker) {
+        if (busy.at(worker).exchange(true)) ++clashes;
+        ++calls;
+        busy.at(worker) = false;
+      },
+      3);
+  EXPECT_EQ(calls, 1000);
+  EXPECT_EQ(clashes, 0);
 }
 
 TEST(ParallelFor, ServesSeveralCallersAtOnce) {

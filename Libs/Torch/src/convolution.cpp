@@ -2,7 +2,6 @@
 #include "convolution.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <list>
@@ -20,28 +19,14 @@ using kernels::kBlock;
 
 at::Tensor aligned(std::int64_t bytes) { return at::empty({std::max<std::int64_t>(bytes, 64)}, at::kByte); }
 
-// Calls f(i, worker) on as many threads as PyTorch would use; at::parallel_for is serial where OpenMP is not compiled
-// in.
-template <class F>
-void on_threads(std::int64_t count, F&& f) {
-  std::atomic<std::int64_t> next{0};
-  const int workers = at::get_num_threads();
-  parallel_for(
-      0, workers,
-      [&](std::int64_t worker) {
-        for (std::int64_t i = next++; i < count; i = next++) f(i, worker);
-      },
-      workers);
-}
-
 // Calls f(block, first voxel, end) for runs of voxels that fit the first-level cache.
 template <class F>
 void for_runs(std::int64_t channels, std::int64_t voxels, F&& f) {
   constexpr std::int64_t kRun = 256;
   const std::int64_t runs = (voxels + kRun - 1) / kRun, blocks = (channels + kBlock - 1) / kBlock;
-  on_threads(blocks * runs, [&](std::int64_t i, std::int64_t) {
-    f(i / runs, i % runs * kRun, std::min(voxels, i % runs * kRun + kRun));
-  });
+  parallel_for(
+      0, blocks * runs, [&](std::int64_t i) { f(i / runs, i % runs * kRun, std::min(voxels, i % runs * kRun + kRun)); },
+      at::get_num_threads());
 }
 
 // One sample, from planes to blocks.
@@ -193,8 +178,9 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 
   static PackedWeights packed_weights;
   const at::Tensor packed = packed_weights.get(*kernel, shape, weight.contiguous());
-  const std::int64_t scratch_bytes = (static_cast<std::int64_t>(kernel->scratch_bytes(shape)) + 63) / 64 * 64;
-  const at::Tensor scratch = aligned(scratch_bytes * at::get_num_threads());
+  const std::size_t scratch_bytes = (kernel->scratch_bytes(shape) + 63) / 64 * 64;
+  const at::Tensor scratch = aligned(static_cast<std::int64_t>(scratch_bytes) * at::get_num_threads());
+  auto* const own = static_cast<std::uint8_t*>(scratch.data_ptr());
   const std::int64_t voxels = y.size(axes::D) * y.size(axes::H) * y.size(axes::W), tiles = kernel->tiles(shape);
   const std::int64_t K = y.size(axes::C), filled = shape.out_blocks() * kBlock;
   const std::int64_t C = x.size(axes::C), in_voxels = x.size(axes::D) * x.size(axes::H) * x.size(axes::W);
@@ -211,9 +197,13 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     arguments.bias = bias.defined() ? floats(whole_bias) : nullptr;
     arguments.output = raw.data_ptr();
     arguments.statistics = after ? sums.data_ptr<double>() : nullptr;
-    on_threads(tiles, [&](std::int64_t tile, std::int64_t worker) {
-      kernel->run(shape, arguments, tile, static_cast<std::uint8_t*>(scratch.data_ptr()) + scratch_bytes * worker);
-    });
+    // at::parallel_for is serial where OpenMP is not compiled in.
+    parallel_for_workers(
+        tiles,
+        [&](std::int64_t tile, std::size_t worker) {
+          kernel->run(shape, arguments, tile, own + scratch_bytes * worker);
+        },
+        at::get_num_threads());
     Affine affine(static_cast<std::size_t>(filled));
     if (after) affine.normalize(sums, *after, static_cast<double>(voxels), K);
     unblock(floats(raw), affine, after ? static_cast<float>(after->slope) : 1.0F, K, voxels,

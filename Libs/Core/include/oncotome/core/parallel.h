@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -15,5 +16,10 @@ int compute_threads();
 /// ended.
 void parallel_for(std::int64_t begin, std::int64_t end, const std::function<void(std::int64_t)>& f,
                   int threads = compute_threads());
+
+/// Calls f(i, worker) for each i of [0, count), with `worker` from 0 to `threads` - 1 and never the same at once: what
+/// each needs of its own is made once. Otherwise as parallel_for.
+void parallel_for_workers(std::int64_t count, const std::function<void(std::int64_t, std::size_t)>& f,
+                          int threads = compute_threads());
 
 }  // namespace oncotome
