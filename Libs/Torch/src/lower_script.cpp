@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lower_script.h"
 
-#include <torch/csrc/jit/ir/constants.h>
-#include <torch/csrc/jit/passes/constant_propagation.h>
-#include <torch/csrc/jit/passes/loop_unrolling.h>
-#include <torch/csrc/jit/passes/remove_mutation.h>
-
 #include <map>
 #include <unordered_map>
 
 #include "oncotome/core/error.h"
+#include "simplify_script.h"
 
 namespace oncotome::torch_backend {
 namespace {
@@ -17,18 +13,7 @@ namespace {
 using engine::Dhw;
 using engine::Node;
 using engine::Op;
-using JitNode = torch::jit::Node;
 using JitValue = torch::jit::Value;
-
-struct Obstacle {
-  std::string what;
-};
-
-std::string name_of(const JitNode& node) { return node.kind().toQualString(); }
-
-void require(const JitNode& node, bool met, const char* what) {
-  if (!met) throw Obstacle{name_of(node) + " " + what};
-}
 
 c10::IValue constant(const JitNode& node, const char* name) {
   const JitValue* value = node.namedInput(name);
@@ -43,31 +28,11 @@ double number(const JitNode& node, const char* name) { return constant(node, nam
 bool absent(const JitNode& node, const char* name) { return constant(node, name).isNone(); }
 bool all_are(const Dhw& v, std::int64_t value) { return v == Dhw{value, value, value}; }
 
-void refuse_writes(const torch::jit::Block& block) {
-  for (const JitNode* node : block.nodes()) {
-    if (const auto* schema = node->maybeSchema())
-      for (const c10::Argument& argument : schema->arguments())
-        require(*node,
-                argument.alias_info() == nullptr || !argument.alias_info()->isWrite() ||
-                    argument.type()->kind() != c10::TypeKind::TensorType,
-                "changes its input");
-    for (const torch::jit::Block* inner : node->blocks()) refuse_writes(*inner);
-  }
-}
-
 class Lowering {
  public:
   explicit Lowering(const torch::jit::Module& module) : frozen_(torch::jit::freeze(module)) {
     auto graph = frozen_.get_method("forward").graph();
-    torch::jit::RemoveTensorMutation(graph);
-    const int rank = rank_of(*graph);
-    do {
-      torch::jit::ConstantPropagation(graph);
-      torch::jit::UnrollConstantLoops(graph);
-      torch::jit::RemoveListMutation(graph);
-      torch::jit::ConstantPropagation(graph);
-    } while (rank > 0 && settle_ranks(*graph->block(), *graph->inputs().at(1), rank));
-    refuse_writes(*graph->block());
+    simplify_script(graph, [](const JitNode& node) { return rules().count(name_of(node)) > 0; });
     ids_[graph->inputs().at(1)] = add({}, 0);
     lower(graph->outputs().at(0));
     if (in_channels_ == 0) throw Obstacle{"no convolution of the input"};
@@ -113,40 +78,6 @@ class Lowering {
         {"aten::feature_dropout", &Lowering::dropout},
     };
     return table;
-  }
-
-  // What every value that can be lowered has: 4 or 5 axes.
-  static int rank_of(const torch::jit::Graph& graph) {
-    for (const JitNode* node : graph.nodes()) {
-      const auto rule = rules().find(name_of(*node));
-      if (rule == rules().end() || rule->second != &Lowering::conv) continue;
-      const auto weight = torch::jit::toIValue(node->namedInput("weight"));
-      if (weight) return static_cast<int>(weight->toTensor().dim());
-    }
-    return 0;
-  }
-
-  static bool may_be_lowered(const JitValue& value, const JitValue& input) {
-    if (&value == &input) return true;
-    const JitNode& node = *value.node();
-    return !node.inputs().empty() && (rules().count(name_of(node)) > 0 || node.kind() == c10::prim::ListConstruct) &&
-           may_be_lowered(*node.input(0), input);
-  }
-
-  // Makes numbers of axes constants, for the branches on them; whether there were any.
-  static bool settle_ranks(torch::jit::Block& block, const JitValue& input, int rank) {
-    bool settled = false;
-    for (JitNode* node : block.nodes()) {
-      for (torch::jit::Block* inner : node->blocks()) settled = settle_ranks(*inner, input, rank) || settled;
-      const bool of_size = node->kind() == c10::aten::len && node->input(0)->node()->kind() == c10::aten::size &&
-                           node->input(0)->node()->inputs().size() == 1;
-      if (!(node->kind() == c10::aten::dim || of_size) || !node->output()->hasUses()) continue;
-      if (!may_be_lowered(of_size ? *node->input(0)->node()->input(0) : *node->input(0), input)) continue;
-      const torch::jit::WithInsertPoint here(node);
-      node->output()->replaceAllUsesWith(node->owningGraph()->insertConstant(rank));
-      settled = true;
-    }
-    return settled;
   }
 
   int lower(const JitValue* value) {
