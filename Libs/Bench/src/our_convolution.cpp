@@ -4,6 +4,7 @@
 #include "contestants.h"
 #include "memory.h"
 #include "oncotome/core/parallel.h"
+#include "oncotome/kernels/bf16.h"
 
 namespace oncotome::bench {
 namespace {
@@ -16,19 +17,6 @@ using kernels::kBlock;
 using kernels::Layout;
 
 std::int64_t voxels(const int extent[3]) { return std::int64_t{extent[0]} * extent[1] * extent[2]; }
-
-std::uint16_t to_bf16(float value) {
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof bits);
-  return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
-float from_bf16(std::uint16_t bits) {
-  const std::uint32_t wide = std::uint32_t{bits} << 16;
-  float value = 0;
-  std::memcpy(&value, &wide, sizeof value);
-  return value;
-}
 
 class Convolution : public Contestant {
  public:
@@ -68,9 +56,9 @@ class Convolution : public Contestant {
     for (std::int64_t c = 0, i = 0; c < shape_.out_channels; ++c)
       for (std::int64_t v = 0; v < count; ++v, ++i) {
         const auto at = static_cast<std::size_t>(place(shape_.out_layout, c, v, count));
-        t.values[static_cast<std::size_t>(i)] = output_bytes_ == 2
-                                                    ? from_bf16(static_cast<const std::uint16_t*>(output_.get())[at])
-                                                    : static_cast<const float*>(output_.get())[at];
+        t.values[static_cast<std::size_t>(i)] =
+            output_bytes_ == 2 ? kernels::f32_from_bf16(static_cast<const std::uint16_t*>(output_.get())[at])
+                               : static_cast<const float*>(output_.get())[at];
       }
     return t;
   }
@@ -95,7 +83,7 @@ class Convolution : public Contestant {
         const float value = c < channels ? planes[c * count + v] : 0.0F;
         const auto at = static_cast<std::size_t>(place(shape_.in_layout, c, v, count));
         if (short_ones)
-          static_cast<std::uint16_t*>(to)[at] = to_bf16(value);
+          static_cast<std::uint16_t*>(to)[at] = kernels::bf16_from_f32(value);
         else
           static_cast<float*>(to)[at] = value;
       }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../avx512/winograd_convolution.h"
+#include "oncotome/kernels/bf16.h"
 
 namespace oncotome::kernels {
 namespace {
@@ -10,11 +11,7 @@ struct Bf16 {
   using Value = std::uint16_t;
   static constexpr int kStep = 2;
 
-  static std::uint16_t round(float value) {
-    std::uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-  }
+  static std::uint16_t round(float value) { return bf16_from_f32(value); }
   static void put(std::uint16_t* to, __m512 value) { store_bf16(to, value); }
   static __m512 get(const std::uint16_t* from) { return _mm512_load_ps(from); }
   static __m512 spread(const std::uint16_t* from) {

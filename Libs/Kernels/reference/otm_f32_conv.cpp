@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
-#include <string.h>
 
+#include "oncotome/kernels/bf16.h"
 #include "oncotome/kernels/convolution.h"
 
 namespace oncotome::kernels {
@@ -28,21 +28,14 @@ bool is_bf16(Layout layout, Element element) { return layout == Layout::blocked 
 
 double load(const void* data, bool bf16, std::int64_t at) {
   if (!bf16) return static_cast<const float*>(data)[at];
-  const std::uint32_t bits = std::uint32_t{static_cast<const std::uint16_t*>(data)[at]} << 16;
-  float value = 0;
-  memcpy(&value, &bits, sizeof value);
-  return value;
+  return double{f32_from_bf16(static_cast<const std::uint16_t*>(data)[at])};
 }
 
 void store(void* data, bool bf16, std::int64_t at, float value) {
-  if (!bf16) {
+  if (bf16)
+    static_cast<std::uint16_t*>(data)[at] = bf16_from_f32(value);
+  else
     static_cast<float*>(data)[at] = value;
-    return;
-  }
-  std::uint32_t bits = 0;
-  memcpy(&bits, &value, sizeof bits);
-  bits = value == value ? bits + 0x7FFF + (bits >> 16 & 1) : bits | 0x400000;
-  static_cast<std::uint16_t*>(data)[at] = static_cast<std::uint16_t>(bits >> 16);
 }
 
 double activate(double x, Activation activation, double slope) {
