@@ -40,6 +40,8 @@ class LoweredModule : public Executable {
     return output;
   }
 
+  ExecutionNotes notes() const override { return graph_->notes(); }
+
  private:
   const std::unique_ptr<Executable> graph_;
   const std::size_t axes_;
@@ -47,12 +49,14 @@ class LoweredModule : public Executable {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads) {
+std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads, Precision precision) {
   auto model = std::make_shared<Model>();
   model->package_ = std::move(package);
   const ModelPackage& p = model->package_;
   // Weights are read and checked before the backend, which costs more, is loaded.
-  const auto backend = [&]() -> const Backend& { return *(model->backend_ = load_backend(device, threads)); };
+  const auto backend = [&]() -> const Backend& {
+    return *(model->backend_ = load_backend(device, threads, precision));
+  };
   const auto add = [&](const std::string& name, const Graph& graph, const Weights& weights) {
     const Backend& b = model->backend_ ? *model->backend_ : backend();
     model->networks_[name] = b.compile(graph, weights);
@@ -110,6 +114,19 @@ std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, in
       }
   }
   return model;
+}
+
+ExecutionNotes Model::notes() const {
+  ExecutionNotes all;
+  for (const auto& [name, network] : networks_) {
+    const ExecutionNotes notes = network->notes();
+    for (const auto& [kernel, count] : notes.kernels) all.kernels[kernel] += count;
+    all.torch_nodes += notes.torch_nodes;
+    if (notes.arena_bytes <= all.arena_bytes) continue;
+    all.arena_bytes = notes.arena_bytes;
+    all.live_bytes = notes.live_bytes;
+  }
+  return all;
 }
 
 Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,

@@ -3,9 +3,13 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <string>
 
+#include "../native/backend.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
 
@@ -19,6 +23,14 @@ std::filesystem::path own_folder() {
   return std::filesystem::path(info.dli_fname).parent_path();
 }
 
+bool has_cuda_driver() {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver) dlclose(driver);
+  return driver != nullptr;
+}
+
+constexpr const char* kPrecisions[] = {"strict", "f32", "bf16", "int8"};
+
 }  // namespace
 
 Device parse_device(const std::string& text) {
@@ -28,7 +40,33 @@ Device parse_device(const std::string& text) {
   throw Error(ErrorCode::usage, "the device must be auto, cpu or cuda, not '" + text + "'");
 }
 
-std::shared_ptr<const Backend> load_backend(Device device, int threads) {
+Precision parse_precision(const std::string& text) {
+  const auto* const found = std::find(std::begin(kPrecisions), std::end(kPrecisions), text);
+  if (found == std::end(kPrecisions))
+    throw Error(ErrorCode::usage, "the precision must be strict, f32, bf16 or int8, not '" + text + "'");
+  return static_cast<Precision>(found - std::begin(kPrecisions));
+}
+
+const char* precision_name(Precision precision) { return kPrecisions[static_cast<std::size_t>(precision)]; }
+
+std::shared_ptr<const Backend> load_backend(Device device, int threads, Precision precision) {
+  if (device == Device::cuda || (device == Device::automatic && has_cuda_driver())) {
+    auto torch = load_torch_backend(device, threads);
+    const bool on_cuda = torch->device() != "cpu";
+    if (on_cuda && precision != Precision::f32 && precision != Precision::strict)
+      throw Error(ErrorCode::device_unavailable, std::string("a CUDA device has no ") + precision_name(precision) +
+                                                     " here; choose --device cpu or --precision f32");
+    if (on_cuda) return torch;
+  }
+  set_compute_threads(threads);
+  native::Options options;
+  options.precision = precision;
+  options.isa = std::getenv("ONCOTOME_FORCE_ISA");
+  options.threads = compute_threads();
+  return native::make_backend(options);
+}
+
+std::shared_ptr<const Backend> load_torch_backend(Device device, int threads) {
   const std::string path = (own_folder() / "liboncotome_torch.so").string();
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)

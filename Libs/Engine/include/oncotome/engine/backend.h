@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,21 @@ enum class Device { automatic, cpu, cuda };
 /// Parses "auto", "cpu" or "cuda"; throws Error{usage}.
 Device parse_device(const std::string& text);
 
+/// How a network is computed. strict: float32 in direct sums of one fixed order; f32: float32, also by Winograd's sums;
+/// bf16 and int8: products of that, sums in float32.
+enum class Precision { strict, f32, bf16, int8 };
+
+/// Parses "strict", "f32", "bf16" or "int8"; throws Error{usage}.
+Precision parse_precision(const std::string& text);
+const char* precision_name(Precision precision);
+
+/// How a network was last run.
+struct ExecutionNotes {
+  std::map<std::string, int> kernels{};         ///< Convolutions by kernel.
+  int torch_nodes = 0;                          ///< Nodes that LibTorch ran.
+  std::size_t arena_bytes = 0, live_bytes = 0;  ///< Memory for activations, and the least there can be.
+};
+
 /// A graph made ready on a device. Immutable: run() may be called from several threads at once.
 class Executable {
  public:
@@ -22,6 +38,8 @@ class Executable {
   /// Input [N,C,D,H,W] to output [N,K,D',H',W']; reports to `job` before each node.
   /// Throws Error{backend_failed, out_of_memory, cancelled}.
   virtual Tensor run(const Tensor& input, const Job& job) const = 0;
+  /// Of the shape that needed the most memory; nothing where the backend does not tell.
+  virtual ExecutionNotes notes() const { return {}; }
 };
 
 /// A TorchScript module as a graph; of a 2-D module, which takes [N,C,H,W], one for [N,C,1,H,W].
@@ -48,9 +66,12 @@ class Backend {
   virtual ScriptGraph lower_script(const std::string& path) const = 0;
 };
 
-/// Loads the LibTorch backend; `threads` 0 means one per core this process may use.
-/// Throws Error{device_unavailable} with what to install or choose.
-std::shared_ptr<const Backend> load_backend(Device device, int threads);
+/// The project's own kernels on the CPU; LibTorch on CUDA, which `automatic` takes where there is one. `threads` 0
+/// means one per core this process may use. Throws Error{device_unavailable} with what to install or choose.
+std::shared_ptr<const Backend> load_backend(Device device, int threads, Precision precision = Precision::f32);
+
+/// LibTorch, wherever it runs. Throws the same.
+std::shared_ptr<const Backend> load_torch_backend(Device device, int threads);
 
 /// The symbol that a backend library exports, with this type.
 constexpr const char* kCreateBackend = "oncotome_create_backend";

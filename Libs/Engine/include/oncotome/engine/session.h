@@ -15,7 +15,8 @@ namespace oncotome::engine {
 class Model {
  public:
   /// Throws what read_package_weights and load_backend throw. `threads` 0: one per core.
-  static std::shared_ptr<const Model> load(ModelPackage package, Device device, int threads);
+  static std::shared_ptr<const Model> load(ModelPackage package, Device device, int threads,
+                                           Precision precision = Precision::f32);
 
   const ModelPackage& package() const { return package_; }
   const Backend& backend() const { return *backend_; }
@@ -23,6 +24,8 @@ class Model {
   const Executable& network(const std::string& name) const { return *networks_.at(name); }
   /// Why a TorchScript module runs in LibTorch as it is; empty: it is none, or runs as a graph.
   const std::string& script_obstacle() const { return script_obstacle_; }
+  /// How its networks were run so far, all together; memory is that of the one that needed the most.
+  ExecutionNotes notes() const;
 
  private:
   ModelPackage package_;
