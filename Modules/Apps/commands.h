@@ -21,8 +21,8 @@ void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy);
 /// What can be chosen of an nnU-Net: --folds, --checkpoint, --configuration, --no-mirroring, --step and more.
 void add_model_options(CLI::App& command, engine::ModelOptions& options);
 
-/// --device and --threads.
-void add_device_options(CLI::App& command, std::string& device, int& threads);
+/// --device, --threads and --precision.
+void add_device_options(CLI::App& command, std::string& device, int& threads, std::string& precision);
 
 /// --json [FILE]: JSON goes to the file, or to stdout where there is none or it is "-" (then `file` is empty).
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout);

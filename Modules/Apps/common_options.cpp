@@ -47,9 +47,13 @@ void add_model_options(CLI::App& command, engine::ModelOptions& options) {
       "Sum tiles in float32: finer than nnU-Net's half precision");
 }
 
-void add_device_options(CLI::App& command, std::string& device, int& threads) {
+void add_device_options(CLI::App& command, std::string& device, int& threads, std::string& precision) {
   command.add_option("-d,--device", device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command.add_option("-t,--threads", threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));
+  command
+      .add_option("--precision", precision,
+                  "f32; strict: float32 in sums of one order; bf16 and int8: coarser and faster, on the CPU")
+      ->check(CLI::IsMember({"strict", "f32", "bf16", "int8"}));
 }
 
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout) {

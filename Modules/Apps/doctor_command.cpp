@@ -40,6 +40,14 @@ json device_row(engine::Device device, const char* name) {
   }
 }
 
+json torch_row() {
+  try {
+    return {{"usable", true}, {"version", engine::load_torch_backend(engine::Device::cpu, 0)->name()}};
+  } catch (const Error& e) {
+    return {{"usable", false}, {"reason", e.what()}};
+  }
+}
+
 void doctor(const Common& common) {
   json j;
   j["versions"] = {{"oncotome", ONCOTOME_VERSION},
@@ -49,6 +57,16 @@ void doctor(const Common& common) {
                    {"compiler", __VERSION__}};
   j["cores"] = available_cores();
   j["cpu_features"] = cpu_features();
+  j["precisions"] = json::array();
+  for (const auto precision :
+       {engine::Precision::strict, engine::Precision::f32, engine::Precision::bf16, engine::Precision::int8}) {
+    try {
+      engine::load_backend(engine::Device::cpu, 0, precision);
+      j["precisions"].push_back(engine::precision_name(precision));
+    } catch (const Error&) {  // Not here.
+    }
+  }
+  j["torch"] = torch_row();
   j["devices"] = {device_row(engine::Device::cpu, "cpu"), device_row(engine::Device::cuda, "cuda")};
   if (common.json) {
     std::cout << j.dump(2) << '\n';
@@ -59,6 +77,11 @@ void doctor(const Common& common) {
   std::cout << "cores: " << j["cores"] << "\nCPU features:";
   for (const json& feature : j["cpu_features"]) std::cout << ' ' << feature.get<std::string>();
   std::cout << '\n';
+  std::cout << "precisions on the CPU:";
+  for (const json& precision : j["precisions"]) std::cout << ' ' << precision.get<std::string>();
+  const json& torch = j["torch"];
+  std::cout << "\nfor TorchScript, and for what no kernel here takes: "
+            << torch[torch["usable"].get<bool>() ? "version" : "reason"].get<std::string>() << '\n';
   for (const json& row : j["devices"])
     std::cout << "device " << row["device"].get<std::string>() << ": "
               << (row["usable"].get<bool>() ? "usable, " + row["backend"].get<std::string>()

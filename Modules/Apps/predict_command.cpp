@@ -15,7 +15,7 @@ namespace {
 
 struct Options {
   workflow::PredictRequest request;
-  std::string device = "auto";
+  std::string device = "auto", precision = "f32";
   std::string ignored;
   bool ignored_flag = false;
 };
@@ -24,6 +24,7 @@ void run(Options& options, const Common& common) {
   workflow::PredictRequest& request = options.request;
   if (request.part >= request.parts) throw Error(ErrorCode::usage, "part_id must be below num_parts");
   request.device = engine::parse_device(options.device);
+  request.precision = engine::parse_precision(options.precision);
   keep_freed_memory();
   nlohmann::json done;
   {
@@ -72,7 +73,7 @@ void add_predict(CLI::App& app, Common& common) {
   command->add_flag_callback(
       "--float32", [&request] { request.options.half_accumulators = false; },
       "Sum tiles in float32: finer than nnU-Net's half precision");
-  add_device_options(*command, options->device, request.threads);
+  add_device_options(*command, options->device, request.threads, options->precision);
   for (const char* name : {"--npp", "--nps"}) command->add_option(name, options->ignored)->group("");
   for (const char* name : {"--verbose", "--disable_progress_bar", "--not_on_device"})
     command->add_flag(name, options->ignored_flag)->group("");

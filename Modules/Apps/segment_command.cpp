@@ -16,7 +16,7 @@ struct Options {
   workflow::StudyRequest request;
   std::vector<std::string> channels;
   std::vector<std::string> formats;
-  std::string device = "auto";
+  std::string device = "auto", precision = "f32";
 };
 
 std::pair<std::string, std::string> channel_and_path(const std::string& text) {
@@ -33,6 +33,7 @@ void run(Options& options, const Common& common) {
     throw Error(ErrorCode::usage, "give a study (a folder or files), or each channel with --input CHANNEL=PATH");
   request.formats = {options.formats.begin(), options.formats.end()};
   request.device = engine::parse_device(options.device);
+  request.precision = engine::parse_precision(options.precision);
   keep_freed_memory();
   nlohmann::json report;
   {
@@ -103,7 +104,7 @@ void add_segment(CLI::App& app, Common& common) {
                                                                             {"never", dicom::EmptyFrames::never}},
                                   CLI::ignore_case)
               .description(""));
-  add_device_options(*command, options->device, request.threads);
+  add_device_options(*command, options->device, request.threads, options->precision);
   command->add_option("--seed", request.seed, "Seed of the noise that some models want outside the brain");
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");

@@ -139,7 +139,7 @@ class Conditioner {
       throw Error(ErrorCode::model_unsupported, "the brain model takes more than one channel");
     const ChannelInput& channel = inputs_.channels[wanted_.extract_brain->channel];
     const Job job = part("extract brain", 0.7, 1);
-    const auto model = engine::Model::load(package, request_.device, request_.threads);
+    const auto model = engine::Model::load(package, request_.device, request_.threads, request_.precision);
     engine::Segmentation found =
         engine::segment(*model, {{channel.volume.geometry, channel.volume.voxels.data()}}, {}, job);
     std::size_t count = 0;

@@ -13,6 +13,7 @@ struct ConditioningRequest {
   std::string brain_model_folder;  ///< Empty: the package of that name beside the model's folder.
   engine::Device device = engine::Device::automatic;
   int threads = 0;
+  engine::Precision precision = engine::Precision::f32;
   bool has_mask = false;  ///< Of the body part: then no brain is extracted.
 };
 

@@ -40,7 +40,7 @@ class Predictor {
   json run() {
     find_cases();
     prepare_output();
-    const auto model = engine::Model::load(package_, request_.device, request_.threads);
+    const auto model = engine::Model::load(package_, request_.device, request_.threads, request_.precision);
     std::size_t number = 0, done = 0, skipped = 0;
     for (const std::string& name : cases_) {
       ++number;

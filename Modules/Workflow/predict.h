@@ -21,6 +21,7 @@ struct PredictRequest {
   int parts = 1, part = 0;  ///< Of the cases in order, every `parts`-th from `part` on.
   engine::Device device = engine::Device::automatic;
   int threads = 0;
+  engine::Precision precision = engine::Precision::f32;
 };
 
 /// A folder of cases by nnU-Net's file names, `case_0000<ending>` per channel, to `case<ending>` with the labels; each

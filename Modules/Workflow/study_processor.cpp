@@ -154,7 +154,7 @@ class Processor {
 
   void condition_channels() {
     const ConditioningRequest request{request_.brain_model_folder, request_.device, request_.threads,
-                                      !mask_.voxels.empty()};
+                                      request_.precision, !mask_.voxels.empty()};
     Conditioning done =
         condition(package_, inputs_, request, Job([this](std::string_view s, double f) { tell(s, f); }));
     for (const auto& [step, note] : done.steps) report_["preparation"].push_back({{"step", step}, {"note", note}});
@@ -170,7 +170,7 @@ class Processor {
     // Arrays that came from files lie as the network's training read them; those of DICOM as ITK's reader lays them.
     if (std::holds_alternative<engine::NnUnetInference>(package_.inference))
       package_.preparation.orient = inputs_.from_dicom;
-    const auto model = engine::Model::load(package_, request_.device, request_.threads);
+    const auto model = engine::Model::load(package_, request_.device, request_.threads, request_.precision);
     package_ = model->package();
     backend_ = model->backend().name();
     device_ = model->backend().device();
@@ -185,6 +185,7 @@ class Processor {
     const LabelVolume& mask = mask_.voxels.empty() ? brain_ : mask_;
     if (!mask.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask));
     run_filter(filter, "segment");
+    notes_ = model->notes();
     labels_ = itk::OncotomeBridge::VolumeOf<std::uint8_t>(filter->GetOutput());
     labels_.geometry = reference().volume.geometry;
     for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
@@ -343,12 +344,14 @@ class Processor {
     json& run = report_["run"];
     run = {{"device", device_},
            {"backend", backend_},
-           {"precision", "f32"},
+           {"precision", engine::precision_name(request_.precision)},
            {"threads", request_.threads > 0 ? request_.threads : available_cores()},
            {"seed", request_.seed},
            {"started", utc_text(time_, "%Y-%m-%dT%H:%M:%SZ")},
            {"peak_memory_mib", peak_memory_mib()},
            {"timings_ms", timings_.to_json()}};
+    if (!notes_.kernels.empty()) run["kernels"] = notes_.kernels;
+    run["libtorch_nodes"] = notes_.torch_nodes;
     const std::string path = file("report.json");
     if (wants("html")) {
       const std::string html = file("report.html");
@@ -369,6 +372,7 @@ class Processor {
   std::vector<Lesion> lesions_;
   LesionVolume lesion_ids_;
   std::string labels_digest_, backend_, device_;
+  engine::ExecutionNotes notes_;
   Timings timings_;
   json report_ = {{"files", json::array()},
                   {"preparation", json::array()},

@@ -26,6 +26,7 @@ struct StudyRequest {
   dicom::EmptyFrames empty_frames = dicom::EmptyFrames::automatic;
   engine::Device device = engine::Device::automatic;
   int threads = 0;  ///< 0: one per core.
+  engine::Precision precision = engine::Precision::f32;
   std::uint64_t seed = 0;
   bool replace = false;  ///< An output folder that exists.
 };
