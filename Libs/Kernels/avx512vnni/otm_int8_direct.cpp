@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
-#include "../avx512/low_conv.h"
+#include "../avx512/direct_tile.h"
 
 namespace oncotome::kernels {
 namespace {
 
-constexpr LowFormat kQuads = {16, 4};
+constexpr DirectFormat kQuads = {16, 4, false};
 
 /// The range of what a box will hold, with zero. An activation's extremes are those of its input's, or about zero.
-struct LowExtent {
+struct Extent {
   float least, most;
 };
 
@@ -25,7 +25,7 @@ __attribute__((noinline)) void widen(Element element, const void* in, std::int64
   high = h;
 }
 
-LowExtent box_extent(const ConvShape& s, const LowPlan& p, const ConvArguments& a, const LowTile& t, char* box) {
+Extent box_extent(const ConvShape& s, const DirectPlan& p, const ConvArguments& a, const DirectTile& t, char* box) {
   const std::int64_t volume = std::int64_t{s.in[0]} * s.in[1] * s.in[2];
   __m512 least = _mm512_setzero_ps(), most = least;
   for (int source = 0; source < s.source_count; ++source) {
@@ -33,7 +33,7 @@ LowExtent box_extent(const ConvShape& s, const LowPlan& p, const ConvArguments& 
     if (in.activation == Activation::gelu) least = _mm512_min_ps(least, _mm512_set1_ps(-0.17F));
     for (int c = 0; c < s.source_channels[source]; c += kBlock) {
       __m512 low = _mm512_set1_ps(INFINITY), high = _mm512_set1_ps(-INFINITY);
-      load_block(s, p, t, box, [&](std::int64_t at, const LowRow& r) {
+      load_block(s, p, t, box, [&](std::int64_t at, const DirectRow& r) {
         widen(s.in_element, in.data, c * volume + at * kBlock, r.to - r.from, low, high);
       });
       if (_mm512_cmp_ps_mask(low, high, _CMP_GT_OQ)) continue;
@@ -61,16 +61,16 @@ struct Quantizer {
 };
 
 /// After the weights of all output blocks, of each: the sums of the weights of every tap, and the scales.
-std::ptrdiff_t block_extra(const LowPlan& p) { return std::ptrdiff_t{64} * (p.taps + 1); }
+std::ptrdiff_t block_extra(const DirectPlan& p) { return std::ptrdiff_t{64} * (p.taps + 1); }
 
 /// Sums of quads of channels: inputs in 8 bits without sign about a zero point, that fit the tile's range; weights in 8
 /// bits with sign that fit the range of an output channel.
 struct QuadsOp {
   using Sum = __m512i;
   using Values = __m512i;
-  static constexpr bool kStored = false;
   static constexpr int kPoint = kQuads.point_bytes, kSteps = kQuads.steps;
-  static LowFormat format() { return kQuads; }
+  static DirectFormat format() { return kQuads; }
+  static bool is_stored(Element) { return false; }
 
   const char* extra;  ///< What follows the weights.
   std::ptrdiff_t extra_pitch;
@@ -91,7 +91,8 @@ struct QuadsOp {
   }
 
   /// What the zero points of the taps of a row add, taken off.
-  void begin(const LowPlan& p, const LowSum& a, int group, std::int32_t both, std::int32_t (*starts)[3][kBlock]) const {
+  void begin(const DirectPlan& p, const DirectSum& a, int group, std::int32_t both,
+             std::int32_t (*starts)[3][kBlock]) const {
     const __m512i zero = _mm512_set1_epi32(-zero_point);
     for (int n = 0; n < group; ++n) {
       const char* sums = extra + (a.co / kBlock + n) * extra_pitch;
@@ -114,8 +115,8 @@ struct QuadsOp {
     return [by](Sum sum) { return _mm512_mul_ps(_mm512_cvtepi32_ps(sum), by); };
   }
 
-  void fill(const ConvShape& s, const LowPlan& p, const ConvArguments& a, const LowTile& t, char* box) {
-    const LowExtent extent = box_extent(s, p, a, t, box);
+  void fill(const ConvShape& s, const DirectPlan& p, const ConvArguments& a, const DirectTile& t, char* box) {
+    const Extent extent = box_extent(s, p, a, t, box);
     const float range = extent.most - extent.least;
     scale = range > 0 ? range / 255 : 1;
     zero_point = static_cast<std::int32_t>(lrintf(-extent.least / scale));
@@ -128,21 +129,21 @@ const char* declines(const ConvShape& s) {
   if (s.precision != Precision::int8) return "more precision than int8 is asked for";
   if (s.in_channels() < 64) return "too few channels to gain by int8";
   if (s.in_layout == Layout::planar || s.out_layout == Layout::planar) return "an input or output of the network";
-  return low_declines(s);
+  return direct_declines(s);
 }
 
-LowPlan plan(const ConvShape& s) { return low_plan(s, kQuads); }
+DirectPlan plan(const ConvShape& s) { return direct_plan(s, kQuads); }
 
 std::size_t packed_bytes(const ConvShape& s) {
-  const LowPlan p = plan(s);
-  return static_cast<std::size_t>((low_weight_pitch(p) + block_extra(p)) * s.out_blocks());
+  const DirectPlan p = plan(s);
+  return static_cast<std::size_t>((direct_weight_pitch(p) + block_extra(p)) * s.out_blocks());
 }
 
 void pack(const ConvShape& s, const float* weight, void* packed) {
-  const LowPlan p = plan(s);
+  const DirectPlan p = plan(s);
   const std::ptrdiff_t inputs = s.in_channels(), outputs = s.out_channels;
   auto* out = static_cast<char*>(packed);
-  char* extra = out + low_weight_pitch(p) * s.out_blocks();
+  char* extra = out + direct_weight_pitch(p) * s.out_blocks();
   memset(packed, 0, packed_bytes(s));
   const auto at = [&](std::ptrdiff_t co, std::ptrdiff_t ci, int tap) {
     return weight[(s.transposed ? ci * outputs + co : co * inputs + ci) * p.taps + tap];
@@ -154,10 +155,10 @@ void pack(const ConvShape& s, const float* weight, void* packed) {
     auto* sums = reinterpret_cast<std::int32_t*>(extra + co / kBlock * block_extra(p)) + co % kBlock;
     const float scale = most > 0 ? most / 127 : 1;
     memcpy(sums + p.taps * kBlock, &scale, sizeof scale);
-    char* weights = out + co / kBlock * low_weight_pitch(p) + co % kBlock * 4;
-    for (int source = 0, ci = 0; source < s.source_count; ++source, weights += low_block_weights(p))
+    char* weights = out + co / kBlock * direct_weight_pitch(p) + co % kBlock * 4;
+    for (int source = 0, ci = 0; source < s.source_count; ++source, weights += direct_block_weights(p))
       for (int c = 0; c < s.source_channels[source]; ++c, ++ci) {
-        if (c > 0 && c % kBlock == 0) weights += low_block_weights(p);
+        if (c > 0 && c % kBlock == 0) weights += direct_block_weights(p);
         for (int tap = 0; tap < p.taps; ++tap) {
           const auto whole = static_cast<std::int32_t>(lrintf(at(co, ci, tap) / scale));
           weights[(tap * kQuads.steps + c % kBlock / 4) * 64 + c % 4] = static_cast<char>(whole);
@@ -167,16 +168,16 @@ void pack(const ConvShape& s, const float* weight, void* packed) {
   }
 }
 
-std::int64_t tiles(const ConvShape& s) { return low_tiles(plan(s)); }
+std::int64_t tiles(const ConvShape& s) { return direct_tiles(plan(s)); }
 
-std::size_t scratch_bytes(const ConvShape& s) { return low_scratch(plan(s)); }
+std::size_t scratch_bytes(const ConvShape& s) { return direct_scratch(plan(s)); }
 
 void run(const ConvShape& s, const ConvArguments& a, std::int64_t tile, void* scratch) {
-  const LowPlan p = plan(s);
+  const DirectPlan p = plan(s);
   QuadsOp op = {};
-  op.extra = static_cast<const char*>(a.weights) + low_weight_pitch(p) * s.out_blocks();
+  op.extra = static_cast<const char*>(a.weights) + direct_weight_pitch(p) * s.out_blocks();
   op.extra_pitch = block_extra(p);
-  run_low(op, s, a, tile, scratch);
+  run_direct_tile(op, s, a, tile, scratch);
 }
 
 }  // namespace

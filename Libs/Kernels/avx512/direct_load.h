@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "low_plan.h"
+#include "direct_plan.h"
 #include "values.h"
 
 /// Fills a tile's box: [block][z][y][phase of x][column][point], activated values, zeros beyond the tensor.
@@ -11,13 +11,13 @@ namespace oncotome::kernels {
 namespace {
 
 /// The tile's first output and input, and the output block it begins with.
-struct LowTile {
+struct DirectTile {
   int out[3], in[3], size[3];
   int co, co_count;
 };
 
-inline LowTile low_tile(const ConvShape& s, const LowPlan& p, std::int64_t index) {
-  LowTile t = {};
+inline DirectTile direct_tile(const ConvShape& s, const DirectPlan& p, std::int64_t index) {
+  DirectTile t = {};
   int at[3];
   for (int a = 2; a >= 0; --a) {
     at[a] = static_cast<int>(index % p.counts[a]);
@@ -41,20 +41,20 @@ inline bool is_read(const ConvShape& s, int axis, int at) {
 }
 
 /// A row of a box: inputs from `from` to `to` of `size` are real, the others zeros.
-struct LowRow {
+struct DirectRow {
   char* out;
   int from, to, size, phases, columns;
 };
 
 template <class Op>
-void zero_points(const Op& op, const LowRow& r, int from, int to) {
+void zero_points(const Op& op, const DirectRow& r, int from, int to) {
   for (int i = from; i < to; ++i)
     op.clear(r.out + (static_cast<std::ptrdiff_t>(i % r.phases) * r.columns + i / r.phases) * Op::kPoint);
 }
 
 /// `get(i)` is the activated input i of the row. The phases of x after `used` are not read.
 template <class Op, class Get>
-__attribute__((always_inline)) inline void fill_row(const Op op, const LowRow& r, int used, const Get& get) {
+__attribute__((always_inline)) inline void fill_row(const Op op, const DirectRow& r, int used, const Get& get) {
   zero_points(op, r, 0, r.from);
   for (int phase = 0; phase < used; ++phase) {
     int i = r.from + ((phase - r.from) % r.phases + r.phases) % r.phases;
@@ -66,7 +66,7 @@ __attribute__((always_inline)) inline void fill_row(const Op op, const LowRow& r
 
 template <class Op>
 __attribute__((noinline)) void load_blocked_row(const Op op, const Reader reader, Element element, const char* in,
-                                                const LowRow& r, int used) {
+                                                const DirectRow& r, int used) {
   const auto at = [&](int i) { return std::int64_t{i - r.from} * kBlock; };
   if (is_slow(reader.activation))
     fill_row(op, r, used, [&](int i) { return reader.slow(load_element(element, in, at(i))); });
@@ -78,9 +78,9 @@ __attribute__((noinline)) void load_blocked_row(const Op op, const Reader reader
 
 /// The part of the box that an input block fills. `row(in, r)` loads one row from its offset in points.
 template <class Row>
-__attribute__((always_inline)) inline void load_block(const ConvShape& s, const LowPlan& p, const LowTile& t, char* box,
-                                                      const Row& row) {
-  LowRow r = {nullptr, t.in[2] < 0 ? -t.in[2] : 0, s.in[2] - t.in[2], p.box[2], p.in_step[2], p.columns};
+__attribute__((always_inline)) inline void load_block(const ConvShape& s, const DirectPlan& p, const DirectTile& t,
+                                                      char* box, const Row& row) {
+  DirectRow r = {nullptr, t.in[2] < 0 ? -t.in[2] : 0, s.in[2] - t.in[2], p.box[2], p.in_step[2], p.columns};
   if (r.from > r.size) r.from = r.size;
   if (r.to > r.size) r.to = r.size;
   if (r.to < r.from) r.to = r.from;
@@ -97,7 +97,7 @@ __attribute__((always_inline)) inline void load_block(const ConvShape& s, const 
 }
 
 template <class Op>
-void load_blocked(const Op& op, const ConvShape& s, const LowPlan& p, const ConvArguments& a, const LowTile& t,
+void load_blocked(const Op& op, const ConvShape& s, const DirectPlan& p, const ConvArguments& a, const DirectTile& t,
                   char* box) {
   const std::int64_t volume = std::int64_t{s.in[0]} * s.in[1] * s.in[2];
   const int size = s.in_element == Element::bf16 ? 2 : 4;
@@ -107,7 +107,7 @@ void load_blocked(const Op& op, const ConvShape& s, const LowPlan& p, const Conv
     for (int c = 0; c < s.source_channels[source]; c += kBlock, box += p.block_bytes) {
       const Reader reader(a.sources[source], c);
       const auto* in = static_cast<const char*>(a.sources[source].data) + c * volume * size;
-      load_block(s, p, t, box, [&](std::int64_t at, const LowRow& r) {
+      load_block(s, p, t, box, [&](std::int64_t at, const DirectRow& r) {
         load_blocked_row(op, reader, s.in_element, in + at * kBlock * size, r, used);
       });
     }

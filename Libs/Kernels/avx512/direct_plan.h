@@ -3,13 +3,14 @@
 
 #include "oncotome/kernels/convolution.h"
 
-/// How a convolution on bf16 or u8 boxes is cut: into tiles of outputs, a tile into rows, a row into register blocks.
+/// How a direct convolution is cut: into tiles of outputs, a tile into rows, a row into register blocks.
 namespace oncotome::kernels {
 namespace {
 
 /// A box's values: how many bytes a point of a block takes, and in how many steps of 4 bytes a block is summed.
-struct LowFormat {
+struct DirectFormat {
   int point_bytes, steps;
+  bool pairs_taps;  ///< A step has two values, of a planar input those of two taps.
 };
 
 constexpr int kMaxKernel = 16, kMaxTaps = 512, kMaxGroup = 6;
@@ -19,19 +20,19 @@ constexpr int kMaxPoints[kMaxGroup + 1] = {0, 14, 14, 9, 6, 5, 4};
 inline int divide_up(int a, int b) { return (a + b - 1) / b; }
 inline int divide_down(int a, int b) { return a >= 0 ? a / b : -divide_up(-a, b); }
 
-/// Taps along x that are summed in one step: two of a planar input's (the second may lack: -1), one otherwise.
+/// Taps along x that are summed in one step: one, or two (of which the second may lack: -1).
 struct ColumnStep {
   int first, second;
 };
 
-inline int column_steps(const ConvShape& s, ColumnStep* steps) {
+inline int column_steps(const ConvShape& s, bool pairs, ColumnStep* steps) {
   const int kernel = s.kernel[2], dilation = s.dilation[2], stride = s.stride[2];
   bool used[kMaxKernel] = {};
   int count = 0;
   for (int k = 0; k < kernel; ++k) {
     if (used[k]) continue;
     int mate = -1;
-    for (int other = k + 1; s.in_layout == Layout::planar && other < kernel; ++other)
+    for (int other = k + 1; pairs && other < kernel; ++other)
       if (!used[other] && (other - k) * dilation == stride) mate = other;
     if (mate >= 0) used[mate] = true;
     steps[count++] = {k, mate};
@@ -39,8 +40,8 @@ inline int column_steps(const ConvShape& s, ColumnStep* steps) {
   return count;
 }
 
-struct LowPlan {
-  LowFormat format;
+struct DirectPlan {
+  DirectFormat format;
   int blocks;                    ///< Of the input: channel blocks, or a planar input's channels.
   int column_steps, taps;        ///< Of a block.
   int in_step[3], out_step[3];   ///< The stride of a convolution, and of a transposed one.
@@ -53,8 +54,8 @@ struct LowPlan {
 };
 
 /// Bytes of the weights of an input block, and from one output block to the next (no multiple of a page).
-inline std::ptrdiff_t low_block_weights(const LowPlan& p) { return std::ptrdiff_t{64} * p.taps * p.format.steps; }
-inline std::ptrdiff_t low_weight_pitch(const LowPlan& p) { return low_block_weights(p) * p.blocks + 320; }
+inline std::ptrdiff_t direct_block_weights(const DirectPlan& p) { return std::ptrdiff_t{64} * p.taps * p.format.steps; }
+inline std::ptrdiff_t direct_weight_pitch(const DirectPlan& p) { return direct_block_weights(p) * p.blocks + 320; }
 
 /// Roughly the cycles of one step of a row: its sums, loads of weights and of points. Sets the group of that cost.
 inline double row_cost(int co_blocks, int cells, int& group) {
@@ -71,12 +72,12 @@ inline double row_cost(int co_blocks, int cells, int& group) {
   return best;
 }
 
-inline void set_box(const ConvShape& s, LowPlan& p) {
+inline void set_box(const ConvShape& s, DirectPlan& p) {
   for (int a = 0; a < 3; ++a) {
     const int reach = (s.kernel[a] - 1) * s.dilation[a];
     p.box[a] = s.transposed ? (p.tile[a] - 1 + reach) / p.out_step[a] + 2 : (p.tile[a] - 1) * p.in_step[a] + reach + 1;
   }
-  if (s.in_layout == Layout::planar) p.box[2] += p.in_step[2];  // the lacking second of a pair
+  if (p.format.pairs_taps) p.box[2] += p.in_step[2];  // the lacking second of a pair
   p.columns = divide_up(p.box[2], p.in_step[2]);
   p.row_bytes = std::ptrdiff_t{p.columns} * p.in_step[2] * p.format.point_bytes;
   p.plane_bytes = p.row_bytes * p.box[1];
@@ -85,7 +86,7 @@ inline void set_box(const ConvShape& s, LowPlan& p) {
 }
 
 /// The cost of all tiles as `p` cuts them, with what an uneven share of few tiles costs.
-inline double plan_cost(const ConvShape& s, LowPlan& p) {
+inline double plan_cost(const ConvShape& s, DirectPlan& p) {
   set_box(s, p);
   double tiles = p.co_count;
   for (int a = 0; a < 3; ++a) tiles *= p.counts[a] = divide_up(s.out[a], p.tile[a]);
@@ -94,17 +95,17 @@ inline double plan_cost(const ConvShape& s, LowPlan& p) {
   const double rows = static_cast<double>(p.tile[0]) * p.tile[1];
   const double row = row_cost(p.co_tile, divide_up(p.tile[2], p.out_step[2]), p.group) * p.blocks * p.format.steps;
   const double taps = static_cast<double>(p.taps) / (p.out_step[0] * p.out_step[1]);
-  const double weights = 0.1 * static_cast<double>(low_weight_pitch(p)) * p.co_tile;
+  const double weights = 0.1 * static_cast<double>(direct_weight_pitch(p)) * p.co_tile;
   return (load + rows * (row * taps + 300) + weights + 4000) * (tiles + 1);
 }
 
-inline LowPlan low_plan(const ConvShape& s, const LowFormat& format) {
+inline DirectPlan direct_plan(const ConvShape& s, const DirectFormat& format) {
   constexpr std::ptrdiff_t kBox = 320 << 10, kWeights = 192 << 10;
-  LowPlan p = {};
+  DirectPlan p = {};
   p.format = format;
   p.blocks = s.in_layout == Layout::planar ? s.in_channels() : s.in_blocks();
   ColumnStep steps[kMaxKernel];
-  p.column_steps = column_steps(s, steps);
+  p.column_steps = column_steps(s, format.pairs_taps, steps);
   p.taps = s.kernel[0] * s.kernel[1] * p.column_steps;
   for (int a = 0; a < 3; ++a) {
     p.in_step[a] = s.transposed ? 1 : s.stride[a];
@@ -112,7 +113,7 @@ inline LowPlan low_plan(const ConvShape& s, const LowFormat& format) {
   }
   const int wide = divide_up(s.out[2], 72);
   p.tile[2] = divide_up(divide_up(s.out[2], wide), p.out_step[2]) * p.out_step[2];
-  LowPlan best = p;
+  DirectPlan best = p;
   double least = 0;
   for (int co_count = 1; co_count <= s.out_blocks(); co_count = co_count < 4 ? co_count + 1 : co_count * 2)
     for (int z = p.out_step[0]; z < 2 * s.out[0] || z == p.out_step[0]; z *= 2)
@@ -127,7 +128,7 @@ inline LowPlan low_plan(const ConvShape& s, const LowFormat& format) {
         least = cost;
         best = p;
       }
-  const std::ptrdiff_t group_weights = low_block_weights(best) * best.group;
+  const std::ptrdiff_t group_weights = direct_block_weights(best) * best.group;
   const std::ptrdiff_t chunk = kWeights / group_weights;
   best.chunk = chunk < 1 ? 1 : chunk < best.blocks ? static_cast<int>(chunk) : best.blocks;
   const int rows = best.chunk < best.blocks ? best.tile[0] * best.tile[1] : 1;

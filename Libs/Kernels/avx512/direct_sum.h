@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "low_finish.h"
+#include "direct_finish.h"
 
 namespace oncotome::kernels {
 namespace {
@@ -11,16 +11,16 @@ namespace {
 /// The points of a row for which a tap lies in the padding: bits.
 constexpr std::int32_t kFirst = 1, kLast = 2;
 
-struct LowTap {
+struct DirectTap {
   std::int32_t box, weights;  ///< Offsets within a block, in bytes.
   std::int32_t skip;
 };
 
 /// The sums of a register block: of some points beside each other, for some output blocks, over blocks and taps.
-struct LowSum {
+struct DirectSum {
   const char* box;
   const char* weights;
-  const LowTap* taps;
+  const DirectTap* taps;
   int tap_count, blocks;
   std::ptrdiff_t box_block, weight_block, weight_pitch;  ///< Bytes to the next input block, and output block.
   float* sums;                                           ///< float or int32, 16 of a point and output block.
@@ -28,7 +28,7 @@ struct LowSum {
   std::int32_t ends;                                     ///< Which of its points end the row.
   bool add;                                              ///< To what `sums` holds; otherwise to `starts`.
   const std::int32_t (*starts)[3][kBlock];               ///< Of each output block: of any point, the first, the last.
-  const LowFinish* finish;                               ///< Of a final sum that is_simple; or null: left in `sums`.
+  const DirectFinish* finish;                            ///< Of a final sum that is_simple; or null: left in `sums`.
   int co;                                                ///< The first output channel.
   std::int64_t at;                                       ///< And the first output in its block.
 };
@@ -52,22 +52,28 @@ __attribute__((always_inline)) inline void add_tap(const char* box, const char* 
 }
 
 template <class Op, int kGroup, int kPoints>
-__attribute__((always_inline)) inline void finish_block(const Op& op, const LowSum& a,
+__attribute__((always_inline)) inline void finish_block(const Op& op, const DirectSum& a,
                                                         const typename Op::Sum (&sums)[kGroup][kPoints]) {
-  const LowFinish& f = *a.finish;
+  const DirectFinish& f = *a.finish;
   const std::int64_t step = std::int64_t{f.step} * kBlock;
 #pragma GCC unroll 8
   for (int n = 0; n < kGroup; ++n) {
     const int co = a.co + n * kBlock;
+    const std::int64_t first = co * f.volume + a.at * kBlock;
     const auto floats = op.floats(co);
-    auto* out = static_cast<std::uint16_t*>(f.arguments->output) + co * f.volume + a.at * kBlock;
-    finish_fixed<kPoints>(
-        f, co, [&](int i) { return floats(sums[n][i]); }, [&](int i, __m512 v) { store_bf16(out + i * step, v); });
+    const auto value = [&](int i) { return floats(sums[n][i]); };
+    if (f.shape->out_element == Element::f32) {
+      float* out = static_cast<float*>(f.arguments->output) + first;
+      finish_fixed<kPoints>(f, co, value, [&](int i, __m512 v) { _mm512_store_ps(out + i * step, v); });
+    } else {
+      auto* out = static_cast<std::uint16_t*>(f.arguments->output) + first;
+      finish_fixed<kPoints>(f, co, value, [&](int i, __m512 v) { store_bf16(out + i * step, v); });
+    }
   }
 }
 
 template <class Op, int kGroup, int kPoints>
-__attribute__((noinline)) void sum_block(const Op& op, const LowSum& a) {
+__attribute__((noinline)) void sum_block(const Op& op, const DirectSum& a) {
   typename Op::Sum sums[kGroup][kPoints];
   const int first = kPoints > 1 && (a.ends & kFirst) ? 1 : 0, last = kPoints > 1 && (a.ends & kLast) ? 2 : 0;
 #pragma GCC unroll 8
@@ -82,7 +88,7 @@ __attribute__((noinline)) void sum_block(const Op& op, const LowSum& a) {
   const char* box = a.box;
   const char* weights = a.weights;
   for (int b = 0; b < a.blocks; ++b, box += a.box_block, weights += a.weight_block)
-    for (const LowTap *t = a.taps, *end = t + a.tap_count; t < end; ++t) {
+    for (const DirectTap *t = a.taps, *end = t + a.tap_count; t < end; ++t) {
       const char *x = box + t->box, *w = weights + t->weights;
       const std::int32_t skip = t->skip & a.ends;
       if (kPoints > 1 && skip == kFirst) {
@@ -103,14 +109,14 @@ __attribute__((noinline)) void sum_block(const Op& op, const LowSum& a) {
 }
 
 template <class Op, int kGroup, int kPoints>
-void sum_points(const Op& op, int points, const LowSum& a) {
+void sum_points(const Op& op, int points, const DirectSum& a) {
   if (points == kPoints) return sum_block<Op, kGroup, kPoints>(op, a);
   if constexpr (kPoints > 1) sum_points<Op, kGroup, kPoints - 1>(op, points, a);
 }
 
 /// `points` is at most kMaxPoints[group].
 template <class Op>
-void sum_group(const Op& op, int group, int points, const LowSum& a) {
+void sum_group(const Op& op, int group, int points, const DirectSum& a) {
   switch (group) {
     case 1:
       return sum_points<Op, 1, kMaxPoints[1]>(op, points, a);

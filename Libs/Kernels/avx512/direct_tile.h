@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "low_finish.h"
-#include "low_load.h"
-#include "low_sum.h"
+#include "direct_finish.h"
+#include "direct_load.h"
+#include "direct_sum.h"
 
 /// A tile of a convolution: its box is filled once, then rows are summed from it.
 namespace oncotome::kernels {
@@ -21,16 +21,16 @@ inline bool tap_input(const ConvShape& s, int axis, int o, int k, int& in) {
 }
 
 /// The taps along x of the outputs of a row that lie a stride of the transposed convolution apart.
-struct LowColumns {
+struct DirectColumns {
   int count, cells;
-  LowTap taps[kMaxKernel];
+  DirectTap taps[kMaxKernel];
 };
 
-inline void column_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, int phase, LowColumns& c) {
+inline void column_taps(const ConvShape& s, const DirectPlan& p, const DirectTile& t, int phase, DirectColumns& c) {
   ColumnStep steps[kMaxKernel];
   c.count = 0;
   c.cells = divide_up(t.size[2] - phase, p.out_step[2]);
-  for (int i = 0, count = column_steps(s, steps); i < count; ++i) {
+  for (int i = 0, count = column_steps(s, p.format.pairs_taps, steps); i < count; ++i) {
     const int reach = steps[i].first * s.dilation[2];
     int offset = reach % p.in_step[2] * p.columns + reach / p.in_step[2], first = t.in[2] + reach;
     if (s.transposed) {
@@ -49,8 +49,8 @@ inline void column_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, 
   }
 }
 
-inline int row_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, int z, int y, const LowColumns& columns,
-                    LowTap* taps) {
+inline int row_taps(const ConvShape& s, const DirectPlan& p, const DirectTile& t, int z, int y,
+                    const DirectColumns& columns, DirectTap* taps) {
   int count = 0, in_z = 0, in_y = 0;
   for (int kz = 0; kz < s.kernel[0]; ++kz) {
     if (!tap_input(s, 0, z, kz, in_z)) continue;
@@ -59,7 +59,7 @@ inline int row_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, int 
       const auto box = static_cast<std::int32_t>((in_z - t.in[0]) * p.plane_bytes + (in_y - t.in[1]) * p.row_bytes);
       const int weights = (kz * s.kernel[1] + ky) * p.column_steps;
       for (int i = 0; i < columns.count; ++i) {
-        const LowTap& x = columns.taps[i];
+        const DirectTap& x = columns.taps[i];
         taps[count++] = {box + x.box, (weights + x.weights) * p.format.steps * 64, x.skip};
       }
     }
@@ -68,7 +68,7 @@ inline int row_taps(const ConvShape& s, const LowPlan& p, const LowTile& t, int 
 }
 
 /// What a row's sums are of: so many output blocks, and whether no input block is left.
-struct LowRange {
+struct DirectRange {
   int group;
   bool is_last;
 };
@@ -81,13 +81,14 @@ inline bool is_read_in_place(const ConvShape& s, const ConvArguments& a) {
     if (s.kernel[axis] != step || s.stride[axis] != step || s.pad[axis] != 0) return false;
     if (s.out[axis] != s.in[axis] * step) return false;
   }
-  return s.source_count == 1 && s.in_element == Element::bf16 && !source.scale && source.activation == Activation::none;
+  return s.source_count == 1 && !source.scale && source.activation == Activation::none;
 }
 
 /// The box of a tile: filled, or where it begins in the tensor.
 template <class Op>
-const char* tile_box(Op& op, const ConvShape& s, const ConvArguments& a, const LowTile& t, LowPlan& p, char* scratch) {
-  if (!Op::kStored || !is_read_in_place(s, a)) {
+const char* tile_box(Op& op, const ConvShape& s, const ConvArguments& a, const DirectTile& t, DirectPlan& p,
+                     char* scratch) {
+  if (!Op::is_stored(s.in_element) || !is_read_in_place(s, a)) {
     op.fill(s, p, a, t, scratch);
     return scratch;
   }
@@ -101,7 +102,7 @@ const char* tile_box(Op& op, const ConvShape& s, const ConvArguments& a, const L
 /// Sums the outputs of a row that are a phase of x, and finishes them with the last blocks. The sums stay where they
 /// are when there are blocks to come.
 template <class Op>
-void run_row(const Op& op, const LowPlan& p, const LowFinish& f, const LowRange& r, int cells, LowSum a) {
+void run_row(const Op& op, const DirectPlan& p, const DirectFinish& f, const DirectRange& r, int cells, DirectSum a) {
   const int pieces = divide_up(cells, kMaxPoints[r.group]);
   std::int32_t starts[kMaxGroup][3][kBlock];
   a.starts = starts;
@@ -119,30 +120,30 @@ void run_row(const Op& op, const LowPlan& p, const LowFinish& f, const LowRange&
 }
 
 template <class Op>
-void run_low(Op op, const ConvShape& s, const ConvArguments& a, std::int64_t index, void* scratch) {
-  LowPlan p = low_plan(s, Op::format());
-  const LowTile t = low_tile(s, p, index);
+void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int64_t index, void* scratch) {
+  DirectPlan p = direct_plan(s, Op::format());
+  const DirectTile t = direct_tile(s, p, index);
   auto* sums = reinterpret_cast<float*>(static_cast<char*>(scratch) + p.box_bytes);
   const char* box = tile_box(op, s, a, t, p, static_cast<char*>(scratch));
-  LowFinish f = {&s, &a, nullptr, std::int64_t{s.out[0]} * s.out[1] * s.out[2], p.out_step[2]};
+  DirectFinish f = {&s, &a, nullptr, std::int64_t{s.out[0]} * s.out[1] * s.out[2], p.out_step[2]};
   if (a.statistics) {
     const std::int64_t length = std::int64_t{2} * s.out_blocks() * kBlock;
     f.statistics = a.statistics + index * length;
     memset(f.statistics, 0, static_cast<std::size_t>(length) * sizeof(double));
   }
-  LowColumns columns[kMaxKernel];
+  DirectColumns columns[kMaxKernel];
   const int phases = p.out_step[2] < t.size[2] ? p.out_step[2] : t.size[2];
   for (int phase = 0; phase < phases; ++phase) column_taps(s, p, t, phase, columns[phase]);
-  LowTap taps[kMaxTaps];
-  LowSum sum = {};
+  DirectTap taps[kMaxTaps];
+  DirectSum sum = {};
   sum.taps = taps;
   sum.box_block = p.block_bytes;
-  sum.weight_block = low_block_weights(p);
-  sum.weight_pitch = low_weight_pitch(p);
+  sum.weight_block = direct_block_weights(p);
+  sum.weight_pitch = direct_weight_pitch(p);
   sum.sum_pitch = std::ptrdiff_t{kBlock} * p.tile[2] / p.out_step[2];
   const std::ptrdiff_t next = p.chunk < p.blocks ? sum.sum_pitch * p.group : 0;
   for (int co = t.co; co < t.co + t.co_count; co += p.group) {
-    LowRange r = {t.co + t.co_count - co < p.group ? t.co + t.co_count - co : p.group, false};
+    DirectRange r = {t.co + t.co_count - co < p.group ? t.co + t.co_count - co : p.group, false};
     sum.co = co * kBlock;
     for (int block = 0; block < p.blocks; block += p.chunk) {
       sum.blocks = p.blocks - block < p.chunk ? p.blocks - block : p.chunk;
@@ -163,14 +164,14 @@ void run_low(Op op, const ConvShape& s, const ConvArguments& a, std::int64_t ind
   }
 }
 
-inline std::int64_t low_tiles(const LowPlan& p) {
+inline std::int64_t direct_tiles(const DirectPlan& p) {
   return std::int64_t{p.counts[0]} * p.counts[1] * p.counts[2] * p.co_count;
 }
 
-inline std::size_t low_scratch(const LowPlan& p) { return static_cast<std::size_t>(p.box_bytes + p.sum_bytes); }
+inline std::size_t direct_scratch(const DirectPlan& p) { return static_cast<std::size_t>(p.box_bytes + p.sum_bytes); }
 
-/// Why no low-precision kernel takes a shape, or null.
-inline const char* low_declines(const ConvShape& s) {
+/// Why no direct kernel takes a shape, or null.
+inline const char* direct_declines(const ConvShape& s) {
   std::int64_t taps = 1;
   for (int a = 0; a < 3; ++a) {
     if (s.kernel[a] > kMaxKernel || s.stride[a] > kMaxKernel) return "a kernel or stride above 16";

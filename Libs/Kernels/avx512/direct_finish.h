@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "low_plan.h"
+#include "direct_plan.h"
 #include "values.h"
 
 /// What becomes of a row's sums: bias, residual, statistics, activation, and the output's layout.
 namespace oncotome::kernels {
 namespace {
 
-struct LowFinish {
+struct DirectFinish {
   const ConvShape* shape;
   const ConvArguments* arguments;
   double* statistics;  ///< Of the tile, or null.
@@ -22,14 +22,14 @@ inline void add_to_doubles(double* to, __m512 v) {
   _mm512_storeu_pd(to + 8, _mm512_add_pd(_mm512_loadu_pd(to + 8), _mm512_cvtps_pd(high)));
 }
 
-inline void add_statistics(const LowFinish& f, int co, __m512 sum, __m512 squares) {
+inline void add_statistics(const DirectFinish& f, int co, __m512 sum, __m512 squares) {
   add_to_doubles(f.statistics + co, sum);
   add_to_doubles(f.statistics + f.shape->out_blocks() * kBlock + co, squares);
 }
 
 /// `value(i)` is the sum of point i, `put(i, v)` takes what the network goes on with.
 template <class Value, class Put>
-__attribute__((always_inline)) inline void finish_points(const LowFinish& f, int co, int points, const Value& value,
+__attribute__((always_inline)) inline void finish_points(const DirectFinish& f, int co, int points, const Value& value,
                                                          const Put& put) {
   const ConvArguments& a = *f.arguments;
   const __m512 bias = a.bias ? _mm512_loadu_ps(a.bias + co) : _mm512_setzero_ps();
@@ -46,11 +46,11 @@ __attribute__((always_inline)) inline void finish_points(const LowFinish& f, int
 
 /// Whether finish_fixed does it: the common kind, straight from registers.
 inline bool is_simple(const ConvShape& s, const ConvArguments& a) {
-  return s.out_layout == Layout::blocked && s.out_element == Element::bf16 && !a.residual && !is_slow(a.activation);
+  return s.out_layout == Layout::blocked && !a.residual && !is_slow(a.activation);
 }
 
 template <int kPoints, class Value, class Put>
-__attribute__((always_inline)) inline void finish_fixed(const LowFinish& f, int co, const Value& value,
+__attribute__((always_inline)) inline void finish_fixed(const DirectFinish& f, int co, const Value& value,
                                                         const Put& put) {
   const ConvArguments& a = *f.arguments;
   const __m512 bias = a.bias ? _mm512_loadu_ps(a.bias + co) : _mm512_setzero_ps();
@@ -73,7 +73,7 @@ __attribute__((always_inline)) inline void finish_fixed(const LowFinish& f, int 
 
 /// `at` is the offset of the first output in a block; `op` makes floats of sums.
 template <class Op>
-void finish_blocked(const Op& op, const LowFinish& f, int co, std::int64_t at, int points, const float* sums) {
+void finish_blocked(const Op& op, const DirectFinish& f, int co, std::int64_t at, int points, const float* sums) {
   const ConvArguments& a = *f.arguments;
   const Element element = f.shape->out_element;
   const std::int64_t first = co * f.volume + at * kBlock;
@@ -125,7 +125,7 @@ inline void transpose(const float* in, int count, __m512 (&out)[16]) {
 }
 
 template <class Op>
-void finish_planar(const Op& op, const LowFinish& f, int co, std::int64_t at, int points, float* sums) {
+void finish_planar(const Op& op, const DirectFinish& f, int co, std::int64_t at, int points, float* sums) {
   const ConvArguments& a = *f.arguments;
   const int channels = f.shape->out_channels - co < kBlock ? f.shape->out_channels - co : kBlock;
   const auto floats = op.floats(co);
@@ -148,7 +148,7 @@ void finish_planar(const Op& op, const LowFinish& f, int co, std::int64_t at, in
 }
 
 template <class Op>
-void finish(const Op& op, const LowFinish& f, int co, std::int64_t at, int points, float* sums) {
+void finish(const Op& op, const DirectFinish& f, int co, std::int64_t at, int points, float* sums) {
   if (f.shape->out_layout == Layout::planar) return finish_planar(op, f, co, at, points, sums);
   finish_blocked(op, f, co, at, points, sums);
 }
