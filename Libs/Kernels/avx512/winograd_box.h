@@ -14,7 +14,7 @@ static int most(int a, int b) { return a > b ? a : b; }
 constexpr int kBoxTiles = 32;
 constexpr int kLongest[] = {0, 4, 8};
 /// Blocks of output channels below which a box is not divided among threads.
-constexpr int kLeastGroup = 4;
+constexpr int kLeastGroup = 8;
 
 struct Geometry {
   int depth = 2;  ///< Planes of a tile: 1 for a kernel of one plane.
