@@ -68,7 +68,7 @@ void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
 
 inline std::int64_t tiles_winograd(const ConvShape& shape) {
   const Geometry geometry(shape);
-  return static_cast<std::int64_t>(geometry.boxes[0]) * geometry.boxes[1] * geometry.boxes[2] * geometry.groups;
+  return static_cast<std::int64_t>(geometry.runs) * geometry.groups;
 }
 
 template <class Math>
@@ -82,7 +82,6 @@ template <class Math>
 void run_winograd(const ConvShape& shape, const ConvArguments& arguments, std::int64_t tile, void* memory) {
   using Value = typename Math::Value;
   const Geometry geometry(shape);
-  const Box box(shape, geometry, tile);
   Scratch scratch;
   scratch.value_stride = geometry.values;
   scratch.product_stride = geometry.products;
@@ -90,19 +89,29 @@ void run_winograd(const ConvShape& shape, const ConvArguments& arguments, std::i
   scratch.sums = scratch.patch + geometry.patch;
   scratch.products = scratch.sums + geometry.sums;
   scratch.values = scratch.products + kPositions * geometry.products;
-  load_patch(shape, box, arguments, scratch.patch);
-  const std::size_t size = position_size(shape);
+  const std::size_t size = position_size(shape), channels = static_cast<std::size_t>(shape.out_blocks()) * kBlock;
+  const int group = static_cast<int>(tile % geometry.groups),
+            begin = static_cast<int>(tile / geometry.groups) * geometry.run;
   const Value* weights = static_cast<const Value*>(arguments.weights) +
-                         static_cast<std::size_t>(box.first_block) * kBlock * box.in_blocks * kBlock;
-  if (geometry.depth == 1) {
-    run_pass<Math, -1>(box, weights, size, scratch);
-  } else {
-    run_pass<Math, 0>(box, weights, size, scratch);
-    run_pass<Math, 1>(box, weights, size, scratch);
-    run_pass<Math, 2>(box, weights, size, scratch);
-    run_pass<Math, 3>(box, weights, size, scratch);
+                         static_cast<std::size_t>(group) * geometry.group * kBlock * shape.in_blocks() * kBlock;
+  double* statistics = arguments.statistics ? arguments.statistics + tile * 2 * channels : nullptr;
+  if (statistics) memset(statistics, 0, 2 * channels * sizeof *statistics);
+  const int end = least(begin + geometry.run, geometry.box_count());
+  for (int index = begin; index < end; ++index) {
+    const Box box(shape, geometry, index, group);
+    load_patch(shape, box, arguments, scratch.patch);
+    if (index + 1 < end) ask_for_patch(shape, Box(shape, geometry, index + 1, group), arguments);
+    ask_for_output(shape, box, arguments);
+    if (geometry.depth == 1) {
+      run_pass<Math, -1>(box, weights, size, scratch);
+    } else {
+      run_pass<Math, 0>(box, weights, size, scratch);
+      run_pass<Math, 1>(box, weights, size, scratch);
+      run_pass<Math, 2>(box, weights, size, scratch);
+      run_pass<Math, 3>(box, weights, size, scratch);
+    }
+    store_box<Math>(shape, box, arguments, statistics, scratch.sums);
   }
-  store_box<Math>(shape, box, arguments, tile, scratch.sums);
 }
 
 }  // namespace
