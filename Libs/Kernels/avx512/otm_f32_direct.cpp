@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "direct_convolution.h"
-#include "math_f32.h"
+#include "../direct/convolution.h"
+#include "../math_f32.h"
 
 namespace oncotome::kernels {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "math_f32.h"
+#include "../math_f32.h"
 #include "winograd_convolution.h"
 
 namespace oncotome::kernels {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "values.h"
+#include "../values.h"
 #include "winograd_box.h"
 
 /// What a Winograd convolution reads and writes: rows of 16 channels, with all that is done to them on the way.

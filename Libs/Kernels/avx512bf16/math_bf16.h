@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../avx512/values.h"
+#include "../values.h"
 #include "oncotome/kernels/bf16.h"
 
 namespace oncotome::kernels {

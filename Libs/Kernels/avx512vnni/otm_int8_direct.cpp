@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
-#include "../avx512/direct_tile.h"
+#include "../direct/tile.h"
 
 namespace oncotome::kernels {
 namespace {

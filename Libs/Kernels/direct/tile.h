@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "direct_finish.h"
-#include "direct_load.h"
-#include "direct_sum.h"
+#include "finish.h"
+#include "load.h"
+#include "sum.h"
 
 /// A tile of a convolution: its box is filled once, then rows are summed from it.
 namespace oncotome::kernels {
@@ -103,7 +103,7 @@ const char* tile_box(Op& op, const ConvShape& s, const ConvArguments& a, const D
 /// are when there are blocks to come.
 template <class Op>
 void run_row(const Op& op, const DirectPlan& p, const DirectFinish& f, const DirectRange& r, int cells, DirectSum a) {
-  const int pieces = divide_up(cells, kMaxPoints[r.group]);
+  const int pieces = divide_up(cells, max_points(r.group));
   std::int32_t starts[kMaxGroup][3][kBlock];
   a.starts = starts;
   if (!a.add) op.begin(p, a, r.group, pieces == 1 ? kFirst | kLast : 0, starts);

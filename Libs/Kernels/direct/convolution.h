@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "direct_tile.h"
+#include "tile.h"
 
 /// The functions of a ConvKernel by direct sums, for a Math that says what the products are made of.
 namespace oncotome::kernels {
@@ -10,8 +10,8 @@ namespace {
 /// A point is a block's channels, or one value of a planar input.
 template <class Math, bool kPlanar>
 struct DirectOp {
-  using Sum = __m512;
-  using Values = __m512;
+  using Sum = Lanes;
+  using Values = Lanes;
   using Value = typename Math::Value;
   static constexpr int kSteps = kPlanar ? 1 : kBlock / Math::kStep;
   static constexpr int kPoint = static_cast<int>(sizeof(Value)) * (kPlanar ? 1 : kBlock);
@@ -19,15 +19,15 @@ struct DirectOp {
   static bool is_stored(Element element) { return !kPlanar && (element == Element::f32) == (sizeof(Value) == 4); }
 
   static void begin(const DirectPlan&, const DirectSum&, int, std::int32_t, std::int32_t (*)[3][kBlock]) {}
-  static Sum start(const std::int32_t (*)[3][kBlock], int, int) { return _mm512_setzero_ps(); }
-  static Sum load(const float* from) { return _mm512_load_ps(from); }
-  static void store(float* to, Sum sum) { _mm512_store_ps(to, sum); }
+  static Sum start(const std::int32_t (*)[3][kBlock], int, int) { return Lanes{}; }
+  static Sum load(const float* from) { return load_lanes(from); }
+  static void store(float* to, Sum sum) { store_lanes(to, sum); }
   static Values values(const char* from) { return Math::get(reinterpret_cast<const Value*>(from)); }
   static Values spread(const char* from) { return Math::spread(reinterpret_cast<const Value*>(from)); }
   static Sum add(Sum sum, Values x, Values w) { return Math::multiply_add(x, w, sum); }
 
   static void clear(char* point) { memset(point, 0, kPoint); }
-  static void put(char* point, __m512 v) { Math::put(reinterpret_cast<Value*>(point), v); }
+  static void put(char* point, Lanes v) { Math::put(reinterpret_cast<Value*>(point), v); }
   static auto floats(int) {
     return [](Sum sum) { return sum; };
   }
@@ -42,7 +42,7 @@ struct DirectOp {
         const float* row = in + c * volume + at - r.from;
         auto* out = reinterpret_cast<Value*>(r.out);
         int i = r.from;
-        for (; r.phases == 1 && i + kBlock <= r.to; i += kBlock) Math::put(out + i, _mm512_loadu_ps(row + i));
+        for (; r.phases == 1 && i + kBlock <= r.to; i += kBlock) Math::put(out + i, load_lanes(row + i));
         for (; i < r.to; ++i) out[i % r.phases * r.columns + i / r.phases] = Math::round(row[i]);
         zero_points(*this, r, r.to, r.size);
       });

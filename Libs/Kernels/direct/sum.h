@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <immintrin.h>
-
-#include "direct_finish.h"
+#include "finish.h"
 
 namespace oncotome::kernels {
 namespace {
@@ -64,10 +62,10 @@ __attribute__((always_inline)) inline void finish_block(const Op& op, const Dire
     const auto value = [&](int i) { return floats(sums[n][i]); };
     if (f.shape->out_element == Element::f32) {
       float* out = static_cast<float*>(f.arguments->output) + first;
-      finish_fixed<kPoints>(f, co, value, [&](int i, __m512 v) { _mm512_store_ps(out + i * step, v); });
+      finish_fixed<kPoints>(f, co, value, [&](int i, Lanes v) { store_lanes(out + i * step, v); });
     } else {
       auto* out = static_cast<std::uint16_t*>(f.arguments->output) + first;
-      finish_fixed<kPoints>(f, co, value, [&](int i, __m512 v) { store_bf16(out + i * step, v); });
+      finish_fixed<kPoints>(f, co, value, [&](int i, Lanes v) { store_bf16(out + i * step, v); });
     }
   }
 }
@@ -114,23 +112,11 @@ void sum_points(const Op& op, int points, const DirectSum& a) {
   if constexpr (kPoints > 1) sum_points<Op, kGroup, kPoints - 1>(op, points, a);
 }
 
-/// `points` is at most kMaxPoints[group].
-template <class Op>
+/// `points` is at most max_points(group).
+template <class Op, int kGroup = 1>
 void sum_group(const Op& op, int group, int points, const DirectSum& a) {
-  switch (group) {
-    case 1:
-      return sum_points<Op, 1, kMaxPoints[1]>(op, points, a);
-    case 2:
-      return sum_points<Op, 2, kMaxPoints[2]>(op, points, a);
-    case 3:
-      return sum_points<Op, 3, kMaxPoints[3]>(op, points, a);
-    case 4:
-      return sum_points<Op, 4, kMaxPoints[4]>(op, points, a);
-    case 5:
-      return sum_points<Op, 5, kMaxPoints[5]>(op, points, a);
-    default:
-      return sum_points<Op, 6, kMaxPoints[6]>(op, points, a);
-  }
+  if (group == kGroup) return sum_points<Op, kGroup, max_points(kGroup)>(op, points, a);
+  if constexpr (kGroup < kMaxGroup) sum_group<Op, kGroup + 1>(op, group, points, a);
 }
 
 }  // namespace

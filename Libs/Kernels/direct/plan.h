@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "../lanes.h"
 #include "oncotome/kernels/convolution.h"
 
 /// How a direct convolution is cut: into tiles of outputs, a tile into rows, a row into register blocks.
@@ -13,9 +14,15 @@ struct DirectFormat {
   bool pairs_taps;  ///< A step has two values, of a planar input those of two taps.
 };
 
-constexpr int kMaxKernel = 16, kMaxTaps = 512, kMaxGroup = 6;
-/// Points of a row that fit the registers beside so many output blocks.
-constexpr int kMaxPoints[kMaxGroup + 1] = {0, 14, 14, 9, 6, 5, 4};
+constexpr int kMaxKernel = 16, kMaxTaps = 512;
+/// Output blocks that are summed together: one, where a step of two would load more often than it multiplies.
+constexpr int kMaxGroup = kLaneRegisters == 1 ? 6 : 1;
+
+/// Points of a row whose sums, for so many output blocks, fit the registers beside a step's weights and a value.
+constexpr int max_points(int group) {
+  const int points = (kRegisters - 1) / (group * kLaneRegisters) - 1;
+  return points < 14 ? points : 14;
+}
 
 inline int divide_up(int a, int b) { return (a + b - 1) / b; }
 inline int divide_down(int a, int b) { return a >= 0 ? a / b : -divide_up(-a, b); }
@@ -62,7 +69,7 @@ inline double row_cost(int co_blocks, int cells, int& group) {
   double best = 0;
   for (int most = 1; most <= kMaxGroup; ++most) {
     const int groups = divide_up(co_blocks, most), size = divide_up(co_blocks, groups);
-    const int pieces = divide_up(cells, kMaxPoints[size]), sums = size * cells;
+    const int pieces = divide_up(cells, max_points(size)), sums = size * cells;
     const int floor = 12 * pieces;
     const double cost = groups * ((sums > floor ? sums : floor) + 0.5 * size * pieces + 0.15 * cells);
     if (most > 1 && cost >= best) continue;

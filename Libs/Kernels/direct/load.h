@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "direct_plan.h"
-#include "values.h"
+#include "../values.h"
+#include "plan.h"
 
 /// Fills a tile's box: [block][z][y][phase of x][column][point], activated values, zeros beyond the tensor.
 namespace oncotome::kernels {
