@@ -8,6 +8,28 @@
 namespace oncotome::kernels {
 namespace {
 
+/// How many pairs of a result and a tap along an axis do not lie in the padding.
+inline int valid_taps(const ConvShape& shape, int axis) {
+  int count = 0;
+  for (int tap = 0; tap < shape.kernel[axis]; ++tap) {
+    const int begin = most(0, shape.pad[axis] - tap);
+    count += most(0, least(shape.out[axis], shape.in[axis] + shape.pad[axis] - tap) - begin);
+  }
+  return count;
+}
+
+/// Whether the products that are saved cost less than the more weights that are read: true of all but a few tiles.
+inline bool gains_by_winograd(const ConvShape& shape) {
+  constexpr int kWeightCost = 4;  // of a tap's or position's weights of two blocks, in products of one point
+  const int depth = shape.kernel[0] == 3 ? 4 : 1, taps = shape.kernel[0] * 9;
+  std::int64_t products = depth * 16, direct = 1;
+  for (int axis = 0; axis < 3; ++axis) {
+    products *= shape.kernel[axis] == 3 ? (shape.out[axis] + 1) / 2 : shape.out[axis];
+    direct *= valid_taps(shape, axis);
+  }
+  return products + kWeightCost * depth * 16 < direct + kWeightCost * taps;
+}
+
 inline const char* declines_winograd(const ConvShape& shape) {
   if (shape.precision == Precision::strict) return "strict sums are direct";
   if (shape.transposed) return "transposed";
@@ -16,6 +38,7 @@ inline const char* declines_winograd(const ConvShape& shape) {
     if (shape.stride[axis] != 1 || shape.dilation[axis] != 1) return "stride or dilation";
   if ((shape.kernel[0] != 3 && shape.kernel[0] != 1) || shape.kernel[1] != 3 || shape.kernel[2] != 3)
     return "kernel is neither 3x3x3 nor 1x3x3";
+  if (!gains_by_winograd(shape)) return "too few tiles";
   return nullptr;
 }
 
