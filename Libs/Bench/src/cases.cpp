@@ -84,31 +84,9 @@ Task task_of(const ConvShape& s) {
 std::vector<ConvShape> convolutions_of(const Net& net) {
   const auto shapes = node_shapes(net.graph, net.input);
   std::vector<ConvShape> out;
-  for (std::size_t n = 0; n < shapes.size(); ++n) {
-    const Node& node = net.graph.nodes[n];
-    if (node.op != Op::conv && node.op != Op::conv_transpose) continue;
-    ConvShape s;
-    s.transposed = node.op == Op::conv_transpose;
-    const auto input = static_cast<std::size_t>(node.inputs[0]);
-    const Node& before = net.graph.nodes[input];
-    std::vector<int> sources = before.op == Op::concat ? before.inputs : std::vector<int>{node.inputs[0]};
-    s.source_count = static_cast<int>(sources.size());
-    for (int i = 0; i < s.source_count; ++i)
-      s.source_channels[i] =
-          static_cast<int>(shapes[static_cast<std::size_t>(sources[static_cast<std::size_t>(i)])].channels);
-    s.out_channels = static_cast<int>(node.channels);
-    for (std::size_t a = 0; a < 3; ++a) {
-      s.in[a] = static_cast<int>(shapes[input].extent[a]);
-      s.out[a] = static_cast<int>(shapes[n].extent[a]);
-      s.kernel[a] = static_cast<int>(node.kernel[a]);
-      s.stride[a] = static_cast<int>(node.stride[a]);
-      s.dilation[a] = static_cast<int>(node.dilation[a]);
-      s.pad[a] = static_cast<int>(node.pad_before[a]);
-    }
-    if (before.op == Op::input) s.in_layout = kernels::Layout::planar;
-    if (n + 1 == shapes.size()) s.out_layout = kernels::Layout::planar;
-    out.push_back(s);
-  }
+  for (std::size_t n = 0; n < shapes.size(); ++n)
+    if (net.graph.nodes[n].op == Op::conv || net.graph.nodes[n].op == Op::conv_transpose)
+      out.push_back(convolution_of(net.graph, shapes, n));
   return out;
 }
 
@@ -184,6 +162,31 @@ std::vector<NodeShape> node_shapes(const Graph& graph, const std::vector<std::in
     shapes.push_back(s);
   }
   return shapes;
+}
+
+ConvShape convolution_of(const Graph& graph, const std::vector<NodeShape>& shapes, std::size_t n) {
+  const Node& node = graph.nodes[n];
+  ConvShape s;
+  s.transposed = node.op == Op::conv_transpose;
+  const auto input = static_cast<std::size_t>(node.inputs[0]);
+  const Node& before = graph.nodes[input];
+  std::vector<int> sources = before.op == Op::concat ? before.inputs : std::vector<int>{node.inputs[0]};
+  s.source_count = static_cast<int>(sources.size());
+  for (int i = 0; i < s.source_count; ++i)
+    s.source_channels[i] =
+        static_cast<int>(shapes[static_cast<std::size_t>(sources[static_cast<std::size_t>(i)])].channels);
+  s.out_channels = static_cast<int>(node.channels);
+  for (std::size_t a = 0; a < 3; ++a) {
+    s.in[a] = static_cast<int>(shapes[input].extent[a]);
+    s.out[a] = static_cast<int>(shapes[n].extent[a]);
+    s.kernel[a] = static_cast<int>(node.kernel[a]);
+    s.stride[a] = static_cast<int>(node.stride[a]);
+    s.dilation[a] = static_cast<int>(node.dilation[a]);
+    s.pad[a] = static_cast<int>(node.pad_before[a]);
+  }
+  if (before.op == Op::input) s.in_layout = kernels::Layout::planar;
+  if (n + 1 == shapes.size()) s.out_layout = kernels::Layout::planar;
+  return s;
 }
 
 engine::Weights random_weights(const Graph& graph, std::int64_t in_channels) {

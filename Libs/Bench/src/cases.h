@@ -43,4 +43,7 @@ struct NodeShape {
 };
 std::vector<NodeShape> node_shapes(const engine::Graph& graph, const std::vector<std::int64_t>& input);
 
+/// The convolution of node `n`, with what a concatenation before it joins as its sources.
+kernels::ConvShape convolution_of(const engine::Graph& graph, const std::vector<NodeShape>& shapes, std::size_t n);
+
 }  // namespace oncotome::bench

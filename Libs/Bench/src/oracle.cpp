@@ -14,19 +14,6 @@ using kernels::ConvShape;
 
 std::int64_t volume(const int extent[3]) { return std::int64_t{extent[0]} * extent[1] * extent[2]; }
 
-/// The input's voxel that tap `tap` of output voxel `out` reads, or -1.
-std::int64_t input_voxel(const ConvShape& s, const int out[3], const int tap[3]) {
-  std::int64_t index = 0;
-  for (int a = 0; a < 3; ++a) {
-    int at = s.transposed ? out[a] + s.pad[a] - tap[a] : out[a] * s.stride[a] - s.pad[a] + tap[a] * s.dilation[a];
-    if (at < 0 || (s.transposed && at % s.stride[a] != 0)) return -1;
-    if (s.transposed) at /= s.stride[a];
-    if (at >= s.in[a]) return -1;
-    index = index * s.in[a] + at;
-  }
-  return index;
-}
-
 void add_voxel(const ConvShape& s, const Task& task, std::int64_t voxel, double* sums) {
   const auto& weight = task.weights.at("weight").values;
   const int out[3] = {static_cast<int>(voxel / s.out[2] / s.out[1]), static_cast<int>(voxel / s.out[2] % s.out[1]),
@@ -48,6 +35,18 @@ void add_voxel(const ConvShape& s, const Task& task, std::int64_t voxel, double*
 }
 
 }  // namespace
+
+std::int64_t input_voxel(const ConvShape& s, const int out[3], const int tap[3]) {
+  std::int64_t index = 0;
+  for (int a = 0; a < 3; ++a) {
+    int at = s.transposed ? out[a] + s.pad[a] - tap[a] : out[a] * s.stride[a] - s.pad[a] + tap[a] * s.dilation[a];
+    if (at < 0 || (s.transposed && at % s.stride[a] != 0)) return -1;
+    if (s.transposed) at /= s.stride[a];
+    if (at >= s.in[a]) return -1;
+    index = index * s.in[a] + at;
+  }
+  return index;
+}
 
 Samples sample_convolution(const ConvShape& s, const Task& task) {
   const std::int64_t count = volume(s.out);

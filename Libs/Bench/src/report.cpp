@@ -24,6 +24,7 @@ void each_member(SomeRow& row, F&& f) {
   f("ratio_median", row.ratio_median);
   f("roof_share", row.roof_share);
   f("error", row.error);
+  f("peer_error", row.peer_error);
   f("threads", row.threads);
   f("time_ms", row.time_ms);
   f("peer_ms", row.peer_ms);

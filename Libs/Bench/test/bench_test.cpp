@@ -10,6 +10,7 @@
 
 #include "cases.h"
 #include "oncotome/core/error.h"
+#include "oncotome/engine/backend.h"
 #include "oracle.h"
 #include "rounds.h"
 
@@ -45,7 +46,7 @@ TEST(Report, Rows_have_all_fields_and_are_read_again) {
   report.voids = {{"conv", "int8", "other", 0.5, 0.1}};
   const nlohmann::json json = nlohmann::json::parse(to_json(report));
   for (const char* key : {"case", "dtype", "peer", "peer_version", "ratio_min", "ratio_median", "roof_share", "error",
-                          "threads", "time_ms", "peer_ms", "peer_layout", "peer_dtype", "kernel"})
+                          "peer_error", "threads", "time_ms", "peer_ms", "peer_layout", "peer_dtype", "kernel"})
     EXPECT_TRUE(json["rows"][0].contains(key)) << key;
   EXPECT_EQ(json["rows"][0]["ratio_min"], 1.5);
   EXPECT_EQ(json["void"][0]["who"], "other");
@@ -117,6 +118,22 @@ TEST(Oracle, Counts_the_taps_of_each_voxel) {
   EXPECT_GT(relative_error(samples, output), 1e-3);
   output.values[0] = NAN;
   EXPECT_FALSE(relative_error(samples, output) <= 1);
+}
+
+// LibTorch adds float32, so its own error is what is left.
+TEST(Oracle, Computes_networks_as_LibTorch_does) {
+  const std::map<std::string, std::vector<std::int64_t>> inputs = {
+      {"unet2d", {1, 1, 1, 64, 48}}, {"resnet50", {1, 3, 1, 224, 224}}, {"meshnet", {1, 1, 6, 5, 7}}};
+  const auto backend = engine::load_backend(engine::Device::cpu, 2);
+  std::size_t found = 0;
+  for (const Net& net : networks()) {
+    if (inputs.count(net.name) == 0) continue;
+    ++found;
+    const Task task{net.graph, random_weights(net.graph, net.input[1]), noise(inputs.at(net.name), 7, 1.0)};
+    const engine::Tensor expected = backend->compile(task.graph, task.weights)->run(task.input, Job());
+    EXPECT_LT(relative_error(exact_output(task), expected), 1e-5) << net.name;
+  }
+  EXPECT_EQ(found, inputs.size());
 }
 
 /// Convolutions of one voxel by plain loops; wrong by one when it is told to be.

@@ -56,8 +56,7 @@ struct Row {
   std::string name, dtype, peer, peer_version, peer_dtype, peer_layout, kernel;
   double ratio_min = 0, ratio_median = 0;  ///< The peer's time by ours, of rounds.
   double roof_share = 0;  ///< Operations of the direct sums per second by what the probe found beside it; 0: unknown.
-  double error = 0;       ///< Of ours, relative in the L2 norm: of a convolution against float64, of a network
-                          ///< against the first peer in float32.
+  double error = 0, peer_error = 0;  ///< Relative in the L2 norm, against sums in float64.
   int threads = 0;
   double time_ms = 0, peer_ms = 0;  ///< Medians.
 };
