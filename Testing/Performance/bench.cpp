@@ -19,11 +19,13 @@ namespace {
 using namespace oncotome;
 
 constexpr const char* kUsage =
-    "oncotome-bench [--quick] [--only PATTERN] [--threads N] [--rounds N] [--no-libtorch] [--list] --json FILE\n";
+    "oncotome-bench [--quick] [--only PATTERN] [--threads N] [--rounds N] [--no-libtorch] --json FILE\n"
+    "oncotome-bench --list [--quick] [--only PATTERN]\n"
+    "oncotome-bench --serve NETWORK FOLDER [--threads N]";
 
 int run(int argc, char** argv) {
   bench::Options options;
-  std::string json;
+  std::string json, served, folder;
   bool lists = false, with_libtorch = true;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -41,7 +43,10 @@ int run(int argc, char** argv) {
       options.only = value();
     else if (argument == "--json")
       json = value();
-    else if (argument == "--threads")
+    else if (argument == "--serve") {
+      served = value();
+      folder = value();
+    } else if (argument == "--threads")
       options.threads = std::atoi(value().c_str());
     else if (argument == "--rounds")
       options.rounds = std::max(1, std::atoi(value().c_str()));
@@ -50,6 +55,10 @@ int run(int argc, char** argv) {
   }
   if (lists) {
     for (const std::string& name : bench::case_names(options)) std::cout << name << '\n';
+    return 0;
+  }
+  if (!served.empty()) {
+    bench::serve(served, folder, options.threads, std::cin, std::cout);
     return 0;
   }
   if (json.empty()) throw Error(ErrorCode::usage, kUsage);
