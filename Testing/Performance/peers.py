@@ -196,11 +196,11 @@ class Process:
 class Runner:
     """One that takes part in the rounds."""
 
-    def __init__(self, library, dtype, version, how, process, question):
+    def __init__(self, library, dtype, version, how, process, question, condition):
         self.library, self.dtype, self.version, self.how = library, dtype, version, how
         self.process, self.question = process, question
         self.ms, self.roof, self.error, self.repeats = [], [], math.nan, 1
-        self.bound = BOUNDS[dtype] * (4 if library in WAYS else 1)
+        self.bound = BOUNDS[dtype] * condition * (4 if library in WAYS else 1)
 
     def run(self):
         return float(self.process.ask(self.question))
@@ -222,13 +222,13 @@ def error_of(output, reference):
 def enter_runners(ours, start, name, folder, threads):
     """Ours and the peers that can run the network, each with its error."""
     import numpy as np
-    ours.ask("reference")
+    condition = float(ours.ask("reference"))
     reference = read_tensors(folder / "reference.safetensors")["output"].astype(np.float64)
     runners = []
     for dtype in BOUNDS:
         if ours.ask(f"run {dtype}") == "none":
             continue
-        runners.append(Runner("oncotome", dtype, "", ours.ask(f"output {dtype}"), ours, f"run {dtype}"))
+        runners.append(Runner("oncotome", dtype, "", ours.ask(f"output {dtype}"), ours, f"run {dtype}", condition))
         runners[-1].error = error_of(read_tensors(folder / f"ours_{dtype}.safetensors")["output"], reference)
     for library, ways in WAYS.items():
         for way in ways:
@@ -236,7 +236,7 @@ def enter_runners(ours, start, name, folder, threads):
             if peer.first.startswith("none") or not peer.first:
                 print(f"{name}: {library} {way} does not run: {peer.first}", file=sys.stderr)
                 continue
-            runners.append(Runner(library, way if way in BOUNDS else "f32", *peer.first.split("\t"), peer, "run"))
+            runners.append(Runner(library, way if way in BOUNDS else "f32", *peer.first.split("\t"), peer, "run", condition))
             runners[-1].error = error_of(np.load(peer.ask("output")), reference)
     return runners
 

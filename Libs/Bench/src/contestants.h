@@ -14,7 +14,7 @@ namespace oncotome::bench {
 std::unique_ptr<Contestant> our_convolution(const kernels::ConvShape& shape, const Task& task, const std::string& dtype,
                                             int threads);
 
-/// Ours: a network. Throws Error{backend_failed, ...}.
+/// Ours: a network. Null where this processor has no instructions for the type.
 std::unique_ptr<Contestant> our_network(const Task& task, const std::string& dtype, int threads);
 
 }  // namespace oncotome::bench

@@ -6,6 +6,7 @@
 #include "cases.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
+#include "oncotome/kernels/bf16.h"
 #include "oracle.h"
 
 namespace oncotome::bench {
@@ -148,7 +149,8 @@ Values joined(const std::vector<const Values*>& parts) {
 
 class Network {
  public:
-  explicit Network(const Task& task) : task_(task), shapes_(node_shapes(task.graph, task.input.shape)) {}
+  Network(const Task& task, bool rounds)
+      : task_(task), rounds_(rounds), shapes_(node_shapes(task.graph, task.input.shape)) {}
 
   engine::Tensor run() {
     const auto& nodes = task_.graph.nodes;
@@ -160,6 +162,8 @@ class Network {
       std::vector<const Values*> in;
       for (const int from : nodes[n].inputs) in.push_back(values[static_cast<std::size_t>(from)].get());
       values[n] = std::make_unique<Values>(evaluate(n, in));
+      if (rounds_)
+        for (double& v : values[n]->values) v = rounded(v);
       for (const int from : nodes[n].inputs)
         if (last[static_cast<std::size_t>(from)] == n) values[static_cast<std::size_t>(from)].reset();
     }
@@ -212,12 +216,23 @@ class Network {
     return x;
   }
 
+  static double rounded(double v) { return kernels::f32_from_bf16(kernels::bf16_from_f32(static_cast<float>(v))); }
+
   const Task& task_;
+  const bool rounds_;
   const std::vector<NodeShape> shapes_;
 };
 
 }  // namespace
 
-engine::Tensor exact_output(const Task& task) { return Network(task).run(); }
+engine::Tensor exact_output(const Task& task) { return Network(task, false).run(); }
+
+double condition(const Task& task, const engine::Tensor& exact) {
+  constexpr double kUsual = 2e-2;
+  Task rounded = task;
+  for (auto& [name, weight] : rounded.weights)
+    for (float& v : weight.values) v = kernels::f32_from_bf16(kernels::bf16_from_f32(v));
+  return std::max(1.0, relative_error(exact, Network(rounded, true).run()) / kUsual);
+}
 
 }  // namespace oncotome::bench

@@ -124,7 +124,7 @@ TEST(Oracle, Counts_the_taps_of_each_voxel) {
 TEST(Oracle, Computes_networks_as_LibTorch_does) {
   const std::map<std::string, std::vector<std::int64_t>> inputs = {
       {"unet2d", {1, 1, 1, 64, 48}}, {"resnet50", {1, 3, 1, 224, 224}}, {"meshnet", {1, 1, 6, 5, 7}}};
-  const auto backend = engine::load_backend(engine::Device::cpu, 2);
+  const auto backend = engine::load_torch_backend(engine::Device::cpu, 2);
   std::size_t found = 0;
   for (const Net& net : networks()) {
     if (inputs.count(net.name) == 0) continue;

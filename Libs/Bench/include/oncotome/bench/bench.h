@@ -85,8 +85,9 @@ Report from_json(const std::string& text);
 
 /// Lets another process take turns with a network of ours: writes graph.json, weights.safetensors and input.safetensors
 /// into `folder`, says "ready", and answers each line of `in` by one: "run DTYPE" by milliseconds, or "none" where
-/// there is no such type; "output DTYPE" by how it was done, when ours_DTYPE.safetensors is written; "reference" when
-/// reference.safetensors is, of sums in float64; "roof WHAT" by giga per second.
+/// there is no such type; "output DTYPE" by how it was done, when ours_DTYPE.safetensors is written; "reference" by how
+/// many times the usual bounds of errors hold, when reference.safetensors is written, of sums in float64; "roof WHAT"
+/// by giga per second.
 void serve(const std::string& name, const std::string& folder, int threads, std::istream& in, std::ostream& out);
 
 }  // namespace oncotome::bench
