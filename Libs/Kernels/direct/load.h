@@ -22,8 +22,9 @@ inline DirectTile direct_tile(const ConvShape& s, const DirectPlan& p, std::int6
   for (int a = 2; a >= 0; --a) {
     at[a] = static_cast<int>(index % p.counts[a]);
     index /= p.counts[a];
-    t.out[a] = at[a] * p.tile[a];
-    t.size[a] = t.out[a] + p.tile[a] < s.out[a] ? p.tile[a] : s.out[a] - t.out[a];
+    const int starts = smaller(p.gap[a], s.out[a]);
+    t.out[a] = at[a] / starts * p.tile[a] * p.gap[a] + at[a] % starts;
+    t.size[a] = smaller(p.tile[a], divide_up(s.out[a] - t.out[a], p.gap[a]));
     t.in[a] = s.transposed ? divide_down(t.out[a] + s.pad[a] - (s.kernel[a] - 1) * s.dilation[a], s.stride[a])
                            : t.out[a] * s.stride[a] - s.pad[a];
   }
@@ -85,10 +86,10 @@ __attribute__((always_inline)) inline void load_block(const ConvShape& s, const 
   if (r.to > r.size) r.to = r.size;
   if (r.to < r.from) r.to = r.from;
   for (int z = 0; z < p.box[0]; ++z) {
-    const int in_z = t.in[0] + z;
+    const int in_z = t.in[0] + z * p.gap[0];
     if (in_z < 0 || in_z >= s.in[0] || !is_read(s, 0, z)) continue;
     for (int y = 0; y < p.box[1]; ++y) {
-      const int in_y = t.in[1] + y;
+      const int in_y = t.in[1] + y * p.gap[1];
       if (in_y < 0 || in_y >= s.in[1] || !is_read(s, 1, y)) continue;
       r.out = box + z * p.plane_bytes + y * p.row_bytes;
       row((std::int64_t{in_z} * s.in[1] + in_y) * s.in[2] + t.in[2] + r.from, r);

@@ -25,6 +25,7 @@ constexpr int max_points(int group) {
 }
 
 inline int divide_up(int a, int b) { return (a + b - 1) / b; }
+inline int smaller(int a, int b) { return a < b ? a : b; }
 inline int divide_down(int a, int b) { return a >= 0 ? a / b : -divide_up(-a, b); }
 
 /// Taps along x that are summed in one step: one, or two (of which the second may lack: -1).
@@ -52,6 +53,7 @@ struct DirectPlan {
   int blocks;                    ///< Of the input: channel blocks, or a planar input's channels.
   int column_steps, taps;        ///< Of a block.
   int in_step[3], out_step[3];   ///< The stride of a convolution, and of a transposed one.
+  int gap[3];                    ///< From one plane (row) of a tile to the next: the dilation, or 1.
   int tile[3], counts[3];        ///< Outputs of a tile, and tiles.
   int co_tile, co_count, group;  ///< Output blocks of a tile, tiles, and output blocks that are summed together.
   int chunk;                     ///< Input blocks that are summed before the next rows are.
@@ -82,7 +84,8 @@ inline double row_cost(int co_blocks, int cells, int& group) {
 inline void set_box(const ConvShape& s, DirectPlan& p) {
   for (int a = 0; a < 3; ++a) {
     const int reach = (s.kernel[a] - 1) * s.dilation[a];
-    p.box[a] = s.transposed ? (p.tile[a] - 1 + reach) / p.out_step[a] + 2 : (p.tile[a] - 1) * p.in_step[a] + reach + 1;
+    p.box[a] = s.transposed ? (p.tile[a] - 1 + reach) / p.out_step[a] + 2
+                            : (p.tile[a] - 1) * p.in_step[a] + reach / p.gap[a] + 1;
   }
   if (p.format.pairs_taps) p.box[2] += p.in_step[2];  // the lacking second of a pair
   p.columns = divide_up(p.box[2], p.in_step[2]);
@@ -96,7 +99,8 @@ inline void set_box(const ConvShape& s, DirectPlan& p) {
 inline double plan_cost(const ConvShape& s, DirectPlan& p) {
   set_box(s, p);
   double tiles = p.co_count;
-  for (int a = 0; a < 3; ++a) tiles *= p.counts[a] = divide_up(s.out[a], p.tile[a]);
+  for (int a = 0; a < 3; ++a)
+    tiles *= p.counts[a] = smaller(p.gap[a], s.out[a]) * divide_up(divide_up(s.out[a], p.gap[a]), p.tile[a]);
   const double points = static_cast<double>(p.box[0]) * p.box[1] * p.columns * p.in_step[2];
   const double load = p.blocks * points * 8 * p.format.point_bytes / 32;
   const double rows = static_cast<double>(p.tile[0]) * p.tile[1];
@@ -117,6 +121,7 @@ inline DirectPlan direct_plan(const ConvShape& s, const DirectFormat& format) {
   for (int a = 0; a < 3; ++a) {
     p.in_step[a] = s.transposed ? 1 : s.stride[a];
     p.out_step[a] = s.transposed ? s.stride[a] : 1;
+    p.gap[a] = a < 2 && s.stride[a] == 1 && !s.transposed ? s.dilation[a] : 1;
   }
   const int wide = divide_up(s.out[2], 72);
   p.tile[2] = divide_up(divide_up(s.out[2], wide), p.out_step[2]) * p.out_step[2];
@@ -127,8 +132,8 @@ inline DirectPlan direct_plan(const ConvShape& s, const DirectFormat& format) {
       for (int y = p.out_step[1]; y < 2 * s.out[1] || y == p.out_step[1]; y *= 2) {
         p.co_tile = divide_up(s.out_blocks(), co_count);
         p.co_count = divide_up(s.out_blocks(), p.co_tile);
-        p.tile[0] = z < s.out[0] ? z : s.out[0];
-        p.tile[1] = y < s.out[1] ? y : s.out[1];
+        p.tile[0] = smaller(z, divide_up(s.out[0], p.gap[0]));
+        p.tile[1] = smaller(y, divide_up(s.out[1], p.gap[1]));
         const double cost = plan_cost(s, p);
         const bool fits = p.box_bytes <= kBox;
         if (least > 0 && (!fits || cost >= least)) continue;

@@ -56,7 +56,8 @@ inline int row_taps(const ConvShape& s, const DirectPlan& p, const DirectTile& t
     if (!tap_input(s, 0, z, kz, in_z)) continue;
     for (int ky = 0; ky < s.kernel[1]; ++ky) {
       if (!tap_input(s, 1, y, ky, in_y)) continue;
-      const auto box = static_cast<std::int32_t>((in_z - t.in[0]) * p.plane_bytes + (in_y - t.in[1]) * p.row_bytes);
+      const auto box = static_cast<std::int32_t>((in_z - t.in[0]) / p.gap[0] * p.plane_bytes +
+                                                 (in_y - t.in[1]) / p.gap[1] * p.row_bytes);
       const int weights = (kz * s.kernel[1] + ky) * p.column_steps;
       for (int i = 0; i < columns.count; ++i) {
         const DirectTap& x = columns.taps[i];
@@ -153,13 +154,14 @@ void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int
       sum.sums = sums;
       r.is_last = block + sum.blocks == p.blocks;
       sum.finish = r.is_last && is_simple(s, a) ? &f : nullptr;
-      for (int z = t.out[0]; z < t.out[0] + t.size[0]; ++z)
-        for (int y = t.out[1]; y < t.out[1] + t.size[1]; ++y)
-          for (int phase = 0; phase < phases; ++phase, sum.sums += next) {
-            sum.tap_count = row_taps(s, p, t, z, y, columns[phase], taps);
-            sum.at = (std::int64_t{z} * s.out[1] + y) * s.out[2] + t.out[2] + phase;
-            run_row(op, p, f, r, columns[phase].cells, sum);
-          }
+      for (int row = 0; row < t.size[0] * t.size[1]; ++row) {
+        const int z = t.out[0] + row / t.size[1] * p.gap[0], y = t.out[1] + row % t.size[1] * p.gap[1];
+        for (int phase = 0; phase < phases; ++phase, sum.sums += next) {
+          sum.tap_count = row_taps(s, p, t, z, y, columns[phase], taps);
+          sum.at = (std::int64_t{z} * s.out[1] + y) * s.out[2] + t.out[2] + phase;
+          run_row(op, p, f, r, columns[phase].cells, sum);
+        }
+      }
     }
   }
 }
