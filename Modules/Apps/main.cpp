@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   apps::add_deidentify(app, common);
   apps::add_models(app, common);
   apps::add_doctor(app, common);
+  apps::add_bench(app, common);
   app.footer(
       "Exit codes: 0 done (a study without a lesion too), 2 wrong usage, 10-14 input, 20-30 DICOM that cannot be read "
       "rightly,\n40-43 channels and preconditions, 50-54 model, 60-62 device and memory, 70-72 output, 130 cancelled.");

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The benchmark without ITK, VTK and DCMTK, and with oneDNN where it was found; `oncotome bench` has the same cases.
+// `oncotome bench` without ITK, VTK and DCMTK; and --serve, for peers.py.
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -10,23 +9,20 @@
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
 #include "oncotome/core/process.h"
-#ifdef ONCOTOME_ONEDNN
-#include "onednn_peer.h"
-#endif
 
 namespace {
 
 using namespace oncotome;
 
 constexpr const char* kUsage =
-    "oncotome-bench [--quick] [--only PATTERN] [--threads N] [--rounds N] [--no-libtorch] --json FILE\n"
+    "oncotome-bench [--quick] [--only PATTERN] [--threads N] [--rounds N] --json FILE\n"
     "oncotome-bench --list [--quick] [--only PATTERN]\n"
     "oncotome-bench --serve NETWORK FOLDER [--threads N]";
 
 int run(int argc, char** argv) {
   bench::Options options;
   std::string json, served, folder;
-  bool lists = false, with_libtorch = true;
+  bool lists = false;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const auto value = [&]() -> std::string {
@@ -37,8 +33,6 @@ int run(int argc, char** argv) {
       options.quick = true;
     else if (argument == "--list")
       lists = true;
-    else if (argument == "--no-libtorch")
-      with_libtorch = false;
     else if (argument == "--only")
       options.only = value();
     else if (argument == "--json")
@@ -63,11 +57,7 @@ int run(int argc, char** argv) {
   }
   if (json.empty()) throw Error(ErrorCode::usage, kUsage);
   const int threads = options.threads > 0 ? options.threads : available_cores();
-  std::vector<std::unique_ptr<bench::Peer>> owned;
-  if (with_libtorch) owned.push_back(bench::libtorch_peer(threads));
-#ifdef ONCOTOME_ONEDNN
-  owned.push_back(bench::onednn_peer(threads));
-#endif
+  const auto owned = bench::all_peers(threads);
   std::vector<const bench::Peer*> peers;
   peers.reserve(owned.size());
   for (const auto& peer : owned) peers.push_back(peer.get());
@@ -76,13 +66,7 @@ int run(int argc, char** argv) {
   });
   const bench::Report report = bench::run(options, peers, job);
   std::ofstream(json) << bench::to_json(report) << '\n';
-  for (const bench::Row& row : report.rows)
-    std::printf("%-60s %-6s %-9s min %.2f median %.2f roof %.2f error %.1e %9.3f ms / %9.3f ms\n", row.name.c_str(),
-                row.dtype.c_str(), row.peer.c_str(), row.ratio_min, row.ratio_median, row.roof_share, row.error,
-                row.time_ms, row.peer_ms);
-  for (const bench::Void& v : report.voids)
-    std::printf("VOID %-55s %-6s %-9s error %.1e > %.1e\n", v.name.c_str(), v.dtype.c_str(), v.who.c_str(), v.error,
-                v.bound);
+  std::cout << bench::to_text(report);
   return report.voids.empty() ? 0 : 1;
 }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "onednn_peer.h"
-
 #include <omp.h>
 
 #include <algorithm>
@@ -8,6 +6,8 @@
 #include <cmath>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
+
+#include "oncotome/bench/bench.h"
 
 namespace oncotome::bench {
 namespace {
@@ -256,6 +256,8 @@ bool takes(const Task& task, const std::string& dtype) {
   });
 }
 
+/// oneDNN's primitives one after another, in the faster of two layouts: its own choice, and channels last. Knows
+/// convolutions, instance normalization of one sample, LeakyReLU and concatenation.
 class OneDnn : public Peer {
  public:
   explicit OneDnn(int threads) { omp_set_num_threads(threads); }
@@ -294,7 +296,6 @@ class OneDnn : public Peer {
 };
 
 }  // namespace
-
-std::unique_ptr<Peer> onednn_peer(int threads) { return std::make_unique<OneDnn>(threads); }
-
 }  // namespace oncotome::bench
+
+extern "C" oncotome::bench::Peer* oncotome_create_peer(int threads) { return new oncotome::bench::OneDnn(threads); }

@@ -8,6 +8,8 @@
 
 namespace oncotome::bench {
 
+std::unique_ptr<Peer> libtorch_peer(int threads);
+
 /// Ours: a convolution of blocked tensors by the kernel that takes the shape. `dtype` is "strict", "f32", "bf16" or
 /// "int8"; "block" is f32 that applies an affine map and LeakyReLU to what it reads and sums its statistics. Null where
 /// there is no kernel of that type but the reference.

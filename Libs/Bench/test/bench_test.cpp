@@ -41,9 +41,10 @@ TEST(Report, Rows_have_all_fields_and_are_read_again) {
   row.ratio_min = 1.5;
   row.threads = 2;
   report.rows = {row};
+  report.voids = {{"conv", "int8", "other", 0.5, 0.1}};
   const std::string text = to_json(report);
   EXPECT_EQ(to_json(from_json(text)), text);
-  report.voids = {{"conv", "int8", "other", 0.5, 0.1}};
+  EXPECT_NE(to_text(report).find("void: conv int8 by other"), std::string::npos);
   const nlohmann::json json = nlohmann::json::parse(to_json(report));
   for (const char* key : {"case", "dtype", "peer", "peer_version", "ratio_min", "ratio_median", "roof_share", "error",
                           "peer_error", "threads", "time_ms", "peer_ms", "peer_layout", "peer_dtype", "kernel"})

@@ -42,8 +42,13 @@ class Peer {
   virtual std::unique_ptr<Contestant> prepare(const Task& task, const std::string& dtype) const = 0;
 };
 
-/// LibTorch through the project's own backend, for whole networks in float32. Throws Error{device_unavailable}.
-std::unique_ptr<Peer> libtorch_peer(int threads);
+/// LibTorch through the project's own backend, for whole networks in float32, and oneDNN where its library was built.
+/// Throws Error{device_unavailable}.
+std::vector<std::unique_ptr<Peer>> all_peers(int threads);
+
+/// The symbol that a peer's library exports, with this type.
+constexpr const char* kCreatePeer = "oncotome_create_peer";
+using CreatePeer = Peer* (*)(int threads);
 
 struct Options {
   bool quick = false;  ///< A representative of each kind.
@@ -69,7 +74,8 @@ struct Void {
 };
 
 struct Report {
-  std::map<std::string, std::vector<double>> roof;  ///< Giga operations or bytes a second, with 1 to all threads.
+  /// Giga operations or bytes a second, with 1 to all threads.
+  std::map<std::string, std::vector<double>> roof;
   std::vector<Row> rows;
   std::vector<Void> voids;
 };
@@ -79,9 +85,12 @@ std::vector<std::string> case_names(const Options& options);
 
 Report run(const Options& options, const std::vector<const Peer*>& peers, const Job& job);
 
-/// Also of what another program of the same format wrote.
+/// Also of what another program of the same format wrote. Throws Error{input_unreadable}.
 std::string to_json(const Report& report);
 Report from_json(const std::string& text);
+
+/// Lines for people.
+std::string to_text(const Report& report);
 
 /// Lets another process take turns with a network of ours: writes graph.json, weights.safetensors and input.safetensors
 /// into `folder`, says "ready", and answers each line of `in` by one: "run DTYPE" by milliseconds, or "none" where
