@@ -70,6 +70,17 @@ __attribute__((always_inline)) inline void finish_block(const Op& op, const Dire
   }
 }
 
+/// Asks for what finish_block will write, long before it does.
+template <int kGroup, int kPoints>
+__attribute__((always_inline)) inline void ask_for_outputs(const DirectSum& a) {
+  const DirectFinish& f = *a.finish;
+  const std::int64_t point = kBlock * (f.shape->out_element == Element::f32 ? 4 : 2);
+  for (int n = 0; n < kGroup; ++n) {
+    const char* out = static_cast<const char*>(f.arguments->output) + ((a.co + n * kBlock) * f.volume / kBlock + a.at) * point;
+    for (int i = 0; i < kPoints; ++i) __builtin_prefetch(out + i * f.step * point, 1);
+  }
+}
+
 template <class Op, int kGroup, int kPoints>
 __attribute__((noinline)) void sum_block(const Op& op, const DirectSum& a) {
   typename Op::Sum sums[kGroup][kPoints];
@@ -83,6 +94,7 @@ __attribute__((noinline)) void sum_block(const Op& op, const DirectSum& a) {
                                      i == 0             ? first
                                      : i == kPoints - 1 ? last
                                                         : 0);
+  if (a.finish) ask_for_outputs<kGroup, kPoints>(a);
   const char* box = a.box;
   const char* weights = a.weights;
   for (int b = 0; b < a.blocks; ++b, box += a.box_block, weights += a.weight_block)
