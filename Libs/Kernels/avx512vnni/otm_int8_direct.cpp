@@ -6,7 +6,7 @@
 namespace oncotome::kernels {
 namespace {
 
-constexpr DirectFormat kQuads = {16, 4, false};
+constexpr DirectFormat kQuads = {16, 4, false, true};
 
 /// The range of what a box will hold, with zero. An activation's extremes are those of its input's, or about zero.
 struct Extent {

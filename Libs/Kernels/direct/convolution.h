@@ -15,7 +15,7 @@ struct DirectOp {
   using Value = typename Math::Value;
   static constexpr int kSteps = kPlanar ? 1 : kBlock / Math::kStep;
   static constexpr int kPoint = static_cast<int>(sizeof(Value)) * (kPlanar ? 1 : kBlock);
-  static DirectFormat format() { return {kPoint, kSteps, kPlanar && Math::kStep == 2}; }
+  static DirectFormat format() { return {kPoint, kSteps, kPlanar && Math::kStep == 2, false}; }
   static bool is_stored(Element element) { return !kPlanar && (element == Element::f32) == (sizeof(Value) == 4); }
 
   static void begin(const DirectPlan&, const DirectSum&, int, std::int32_t, std::int32_t (*)[3][kBlock]) {}

@@ -6,7 +6,8 @@
 #include "../values.h"
 #include "plan.h"
 
-/// Fills a tile's box: [block][z][y][phase of x][column][point], activated values, zeros beyond the tensor.
+/// Fills a tile's box: [block][z][y][phase of x][column][point], activated values, zeros beyond the tensor. It moves on
+/// along z: a plane lies where one was that is no longer read.
 namespace oncotome::kernels {
 namespace {
 
@@ -14,6 +15,7 @@ namespace {
 struct DirectTile {
   int out[3], in[3], size[3];
   int co, co_count;
+  int plane, end;  ///< The planes to be loaded next, from the tile's first input on.
 };
 
 inline DirectTile direct_tile(const ConvShape& s, const DirectPlan& p, std::int64_t index) {
@@ -25,7 +27,7 @@ inline DirectTile direct_tile(const ConvShape& s, const DirectPlan& p, std::int6
     const int starts = smaller(p.gap[a], s.out[a]);
     t.out[a] = at[a] / starts * p.tile[a] * p.gap[a] + at[a] % starts;
     t.size[a] = smaller(p.tile[a], divide_up(s.out[a] - t.out[a], p.gap[a]));
-    t.in[a] = s.transposed ? divide_down(t.out[a] + s.pad[a] - (s.kernel[a] - 1) * s.dilation[a], s.stride[a])
+    t.in[a] = s.transposed ? -divide_down((s.kernel[a] - 1) * s.dilation[a] - t.out[a] - s.pad[a], s.stride[a])
                            : t.out[a] * s.stride[a] - s.pad[a];
   }
   t.co = static_cast<int>(index) * p.co_tile;
@@ -85,13 +87,13 @@ __attribute__((always_inline)) inline void load_block(const ConvShape& s, const 
   if (r.from > r.size) r.from = r.size;
   if (r.to > r.size) r.to = r.size;
   if (r.to < r.from) r.to = r.from;
-  for (int z = 0; z < p.box[0]; ++z) {
+  for (int z = t.plane; z < t.end; ++z) {
     const int in_z = t.in[0] + z * p.gap[0];
     if (in_z < 0 || in_z >= s.in[0] || !is_read(s, 0, z)) continue;
     for (int y = 0; y < p.box[1]; ++y) {
       const int in_y = t.in[1] + y * p.gap[1];
       if (in_y < 0 || in_y >= s.in[1] || !is_read(s, 1, y)) continue;
-      r.out = box + z * p.plane_bytes + y * p.row_bytes;
+      r.out = box + z % p.box[0] * p.plane_bytes + y * p.row_bytes;
       row((std::int64_t{in_z} * s.in[1] + in_y) * s.in[2] + t.in[2] + r.from, r);
     }
   }
@@ -112,6 +114,26 @@ void load_blocked(const Op& op, const ConvShape& s, const DirectPlan& p, const C
         load_blocked_row(op, reader, s.in_element, in + at * kBlock * size, r, used);
       });
     }
+}
+
+/// Asks for some rows of the planes after those that are loaded.
+inline void ask_for_inputs(const ConvShape& s, const DirectPlan& p, const ConvArguments& a, const DirectTile& t,
+                           int first, int last) {
+  const bool planar = s.in_layout == Layout::planar;
+  const std::ptrdiff_t point = planar ? 4 : kBlock * (s.in_element == Element::f32 ? 4 : 2);
+  const int left = t.in[2] < 0 ? 0 : t.in[2], right = t.in[2] + p.box[2] < s.in[2] ? t.in[2] + p.box[2] : s.in[2];
+  for (int row = first; row < last; ++row) {
+    const int z = t.end + row / p.box[1], y = row % p.box[1], in_z = t.in[0] + z * p.gap[0],
+              in_y = t.in[1] + y * p.gap[1];
+    if (in_z < 0 || in_z >= s.in[0] || in_y < 0 || in_y >= s.in[1] || !is_read(s, 0, z) || !is_read(s, 1, y)) continue;
+    for (int source = 0; source < s.source_count; ++source)
+      for (int c = 0; c < s.source_channels[source]; c += planar ? 1 : kBlock) {
+        const std::int64_t plane = std::int64_t{planar ? c : c / kBlock} * s.in[0] + in_z;
+        const char* at =
+            static_cast<const char*>(a.sources[source].data) + ((plane * s.in[1] + in_y) * s.in[2] + left) * point;
+        for (const char* end = at + (right - left) * point; at < end; at += 64) __builtin_prefetch(at, 0, 2);
+      }
+  }
 }
 
 }  // namespace

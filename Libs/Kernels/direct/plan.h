@@ -12,6 +12,7 @@ namespace {
 struct DirectFormat {
   int point_bytes, steps;
   bool pairs_taps;  ///< A step has two values, of a planar input those of two taps.
+  bool is_whole;    ///< A tile's box must be filled at once.
 };
 
 constexpr int kMaxKernel = 16, kMaxTaps = 512;
@@ -55,9 +56,10 @@ struct DirectPlan {
   int in_step[3], out_step[3];   ///< The stride of a convolution, and of a transposed one.
   int gap[3];                    ///< From one plane (row) of a tile to the next: the dilation, or 1.
   int tile[3], counts[3];        ///< Outputs of a tile, and tiles.
+  int slab;                      ///< Of a tile along z: outputs that are summed before the box is moved on.
   int co_tile, co_count, group;  ///< Output blocks of a tile, tiles, and output blocks that are summed together.
   int chunk;                     ///< Input blocks that are summed before the next rows are.
-  int box[3], columns;           ///< Inputs of a tile; x is cut into in_step[2] phases of so many columns.
+  int box[3], columns;           ///< Inputs of a slab; x is cut into in_step[2] phases of so many columns.
   std::ptrdiff_t row_bytes, plane_bytes, block_bytes;
   std::ptrdiff_t box_bytes, sum_bytes;
 };
@@ -71,7 +73,7 @@ inline double row_cost(int co_blocks, int cells, int& group) {
   double best = 0;
   for (int most = 1; most <= kMaxGroup; ++most) {
     const int groups = divide_up(co_blocks, most), size = divide_up(co_blocks, groups);
-    const int pieces = divide_up(cells, max_points(size)), sums = size * cells;
+    const int pieces = divide_up(cells, max_points(size)), sums = size * cells * kLaneRegisters;
     const int floor = 12 * pieces;
     const double cost = groups * ((sums > floor ? sums : floor) + 0.5 * size * pieces + 0.15 * cells);
     if (most > 1 && cost >= best) continue;
@@ -81,12 +83,15 @@ inline double row_cost(int co_blocks, int cells, int& group) {
   return best;
 }
 
+/// Inputs that so many outputs of a tile read.
+inline int inputs_of(const ConvShape& s, const DirectPlan& p, int axis, int outputs) {
+  const int reach = (s.kernel[axis] - 1) * s.dilation[axis];
+  if (s.transposed) return (outputs - 1 + reach) / s.stride[axis] + 1;
+  return (outputs - 1) * s.stride[axis] + reach / p.gap[axis] + 1;
+}
+
 inline void set_box(const ConvShape& s, DirectPlan& p) {
-  for (int a = 0; a < 3; ++a) {
-    const int reach = (s.kernel[a] - 1) * s.dilation[a];
-    p.box[a] = s.transposed ? (p.tile[a] - 1 + reach) / p.out_step[a] + 2
-                            : (p.tile[a] - 1) * p.in_step[a] + reach / p.gap[a] + 1;
-  }
+  for (int a = 0; a < 3; ++a) p.box[a] = inputs_of(s, p, a, a == 0 ? p.slab : p.tile[a]);
   if (p.format.pairs_taps) p.box[2] += p.in_step[2];  // the lacking second of a pair
   p.columns = divide_up(p.box[2], p.in_step[2]);
   p.row_bytes = std::ptrdiff_t{p.columns} * p.in_step[2] * p.format.point_bytes;
@@ -95,29 +100,44 @@ inline void set_box(const ConvShape& s, DirectPlan& p) {
   p.box_bytes = (p.block_bytes * p.blocks + 127) / 64 * 64;
 }
 
-/// The cost of all tiles as `p` cuts them, with what an uneven share of few tiles costs.
-inline double plan_cost(const ConvShape& s, DirectPlan& p) {
-  set_box(s, p);
-  double tiles = p.co_count;
-  for (int a = 0; a < 3; ++a)
-    tiles *= p.counts[a] = smaller(p.gap[a], s.out[a]) * divide_up(divide_up(s.out[a], p.gap[a]), p.tile[a]);
-  const double points = static_cast<double>(p.box[0]) * p.box[1] * p.columns * p.in_step[2];
+/// Slabs follow each other in a tile as long as there are tiles enough for threads.
+inline void set_tiles(const ConvShape& s, DirectPlan& p) {
+  constexpr int kTiles = 24;
+  int tiles = p.co_count, starts[3], rows[3];
+  for (int a = 0; a < 3; ++a) {
+    starts[a] = smaller(p.gap[a], s.out[a]);
+    rows[a] = divide_up(s.out[a], p.gap[a]);
+    p.counts[a] = starts[a] * divide_up(rows[a], a == 0 ? p.slab : p.tile[a]);
+    tiles *= p.counts[a];
+  }
+  const int slabs = divide_up(rows[0], p.slab), most = p.format.is_whole || tiles < 2 * kTiles ? 1 : tiles / kTiles;
+  p.tile[0] = divide_up(slabs, divide_up(slabs, most)) * p.slab;
+  p.counts[0] = starts[0] * divide_up(rows[0], p.tile[0]);
+}
+
+/// The cost of all tiles as `p` cuts them, with what an uneven share of few tiles costs; `row` is that of a step.
+inline double plan_cost(const ConvShape& s, const DirectPlan& p, double row) {
+  const double points = static_cast<double>(inputs_of(s, p, 0, p.tile[0])) * p.box[1] * p.columns * p.in_step[2];
   const double load = p.blocks * points * 8 * p.format.point_bytes / 32;
   const double rows = static_cast<double>(p.tile[0]) * p.tile[1];
-  const double row = row_cost(p.co_tile, divide_up(p.tile[2], p.out_step[2]), p.group) * p.blocks * p.format.steps;
-  const double taps = static_cast<double>(p.taps) / (p.out_step[0] * p.out_step[1]);
-  const double weights = 0.1 * static_cast<double>(direct_weight_pitch(p)) * p.co_tile;
+  const double taps = static_cast<double>(p.taps) / (p.out_step[0] * p.out_step[1]) * p.blocks * p.format.steps;
+  const double weights = 0.1 * static_cast<double>(direct_weight_pitch(p)) * p.co_tile * p.tile[0] / p.slab;
+  const double tiles = static_cast<double>(p.counts[0]) * p.counts[1] * p.counts[2] * p.co_count;
   return (load + rows * (row * taps + 300) + weights + 4000) * (tiles + 1);
 }
 
 inline DirectPlan direct_plan(const ConvShape& s, const DirectFormat& format) {
-  constexpr std::ptrdiff_t kBox = 320 << 10, kWeights = 192 << 10;
+  constexpr std::ptrdiff_t kBox = 320 << 10;
+  // A longer sum would lose more of its digits.
+  constexpr int kMaxSteps = 1024;
   DirectPlan p = {};
   p.format = format;
   p.blocks = s.in_layout == Layout::planar ? s.in_channels() : s.in_blocks();
   ColumnStep steps[kMaxKernel];
   p.column_steps = column_steps(s, format.pairs_taps, steps);
   p.taps = s.kernel[0] * s.kernel[1] * p.column_steps;
+  const int chunk = kMaxSteps / (p.taps * format.steps);
+  p.chunk = chunk < 1 ? 1 : chunk < p.blocks ? chunk : p.blocks;
   for (int a = 0; a < 3; ++a) {
     p.in_step[a] = s.transposed ? 1 : s.stride[a];
     p.out_step[a] = s.transposed ? s.stride[a] : 1;
@@ -127,23 +147,23 @@ inline DirectPlan direct_plan(const ConvShape& s, const DirectFormat& format) {
   p.tile[2] = divide_up(divide_up(s.out[2], wide), p.out_step[2]) * p.out_step[2];
   DirectPlan best = p;
   double least = 0;
-  for (int co_count = 1; co_count <= s.out_blocks(); co_count = co_count < 4 ? co_count + 1 : co_count * 2)
+  for (int co_count = 1; co_count <= s.out_blocks(); co_count = co_count < 4 ? co_count + 1 : co_count * 2) {
+    p.co_tile = divide_up(s.out_blocks(), co_count);
+    p.co_count = divide_up(s.out_blocks(), p.co_tile);
+    const double row = row_cost(p.co_tile, divide_up(p.tile[2], p.out_step[2]), p.group);
     for (int z = p.out_step[0]; z < 2 * s.out[0] || z == p.out_step[0]; z *= 2)
       for (int y = p.out_step[1]; y < 2 * s.out[1] || y == p.out_step[1]; y *= 2) {
-        p.co_tile = divide_up(s.out_blocks(), co_count);
-        p.co_count = divide_up(s.out_blocks(), p.co_tile);
-        p.tile[0] = smaller(z, divide_up(s.out[0], p.gap[0]));
+        p.slab = smaller(z, divide_up(s.out[0], p.gap[0]));
         p.tile[1] = smaller(y, divide_up(s.out[1], p.gap[1]));
-        const double cost = plan_cost(s, p);
-        const bool fits = p.box_bytes <= kBox;
-        if (least > 0 && (!fits || cost >= least)) continue;
+        set_box(s, p);
+        set_tiles(s, p);
+        const double cost = plan_cost(s, p, row);
+        if (least > 0 && (p.box_bytes > kBox || cost >= least)) continue;
         least = cost;
         best = p;
       }
-  const std::ptrdiff_t group_weights = direct_block_weights(best) * best.group;
-  const std::ptrdiff_t chunk = kWeights / group_weights;
-  best.chunk = chunk < 1 ? 1 : chunk < best.blocks ? static_cast<int>(chunk) : best.blocks;
-  const int rows = best.chunk < best.blocks ? best.tile[0] * best.tile[1] : 1;
+  }
+  const int rows = best.chunk < best.blocks ? best.slab * best.tile[1] : 1;
   best.sum_bytes = std::ptrdiff_t{64} * rows * best.group * best.tile[2];
   return best;
 }

@@ -24,7 +24,7 @@ struct DirectSum {
   float* sums;                                           ///< float or int32, 16 of a point and output block.
   std::ptrdiff_t sum_pitch;                              ///< Values to the next output block.
   std::int32_t ends;                                     ///< Which of its points end the row.
-  bool add;                                              ///< To what `sums` holds; otherwise to `starts`.
+  bool add;                                              ///< To what `sums` holds; begins with `starts` otherwise.
   const std::int32_t (*starts)[3][kBlock];               ///< Of each output block: of any point, the first, the last.
   const DirectFinish* finish;                            ///< Of a final sum that is_simple; or null: left in `sums`.
   int co;                                                ///< The first output channel.
@@ -76,24 +76,22 @@ __attribute__((always_inline)) inline void ask_for_outputs(const DirectSum& a) {
   const DirectFinish& f = *a.finish;
   const std::int64_t point = kBlock * (f.shape->out_element == Element::f32 ? 4 : 2);
   for (int n = 0; n < kGroup; ++n) {
-    const char* out = static_cast<const char*>(f.arguments->output) + ((a.co + n * kBlock) * f.volume / kBlock + a.at) * point;
+    const char* out =
+        static_cast<const char*>(f.arguments->output) + ((a.co + n * kBlock) * f.volume / kBlock + a.at) * point;
     for (int i = 0; i < kPoints; ++i) __builtin_prefetch(out + i * f.step * point, 1);
   }
 }
 
 template <class Op, int kGroup, int kPoints>
 __attribute__((noinline)) void sum_block(const Op& op, const DirectSum& a) {
-  typename Op::Sum sums[kGroup][kPoints];
+  using Sum = typename Op::Sum;
+  Sum sums[kGroup][kPoints];
   const int first = kPoints > 1 && (a.ends & kFirst) ? 1 : 0, last = kPoints > 1 && (a.ends & kLast) ? 2 : 0;
 #pragma GCC unroll 8
   for (int n = 0; n < kGroup; ++n)
 #pragma GCC unroll 16
     for (int i = 0; i < kPoints; ++i)
-      sums[n][i] = a.add ? Op::load(a.sums + n * a.sum_pitch + i * kBlock)
-                         : Op::start(a.starts, n,
-                                     i == 0             ? first
-                                     : i == kPoints - 1 ? last
-                                                        : 0);
+      sums[n][i] = a.add ? Sum{} : Op::start(a.starts, n, i == 0 ? first : i == kPoints - 1 ? last : 0);
   if (a.finish) ask_for_outputs<kGroup, kPoints>(a);
   const char* box = a.box;
   const char* weights = a.weights;
@@ -111,6 +109,11 @@ __attribute__((noinline)) void sum_block(const Op& op, const DirectSum& a) {
       }
       add_tap<Op, kGroup, kPoints, 0, kPoints>(x, w, a.weight_pitch, sums);
     }
+  if (a.add)
+#pragma GCC unroll 8
+    for (int n = 0; n < kGroup; ++n)
+#pragma GCC unroll 16
+      for (int i = 0; i < kPoints; ++i) sums[n][i] = sums[n][i] + Op::load(a.sums + n * a.sum_pitch + i * kBlock);
   if (a.finish) return finish_block(op, a, sums);
 #pragma GCC unroll 8
   for (int n = 0; n < kGroup; ++n)

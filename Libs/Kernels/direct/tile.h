@@ -5,7 +5,7 @@
 #include "load.h"
 #include "sum.h"
 
-/// A tile of a convolution: its box is filled once, then rows are summed from it.
+/// A tile of a convolution: slab after slab along z its box is filled, and rows are summed from it.
 namespace oncotome::kernels {
 namespace {
 
@@ -56,8 +56,8 @@ inline int row_taps(const ConvShape& s, const DirectPlan& p, const DirectTile& t
     if (!tap_input(s, 0, z, kz, in_z)) continue;
     for (int ky = 0; ky < s.kernel[1]; ++ky) {
       if (!tap_input(s, 1, y, ky, in_y)) continue;
-      const auto box = static_cast<std::int32_t>((in_z - t.in[0]) / p.gap[0] * p.plane_bytes +
-                                                 (in_y - t.in[1]) / p.gap[1] * p.row_bytes);
+      const int place = (in_z - t.in[0]) / p.gap[0] % p.box[0];
+      const auto box = static_cast<std::int32_t>(place * p.plane_bytes + (in_y - t.in[1]) / p.gap[1] * p.row_bytes);
       const int weights = (kz * s.kernel[1] + ky) * p.column_steps;
       for (int i = 0; i < columns.count; ++i) {
         const DirectTap& x = columns.taps[i];
@@ -85,19 +85,22 @@ inline bool is_read_in_place(const ConvShape& s, const ConvArguments& a) {
   return s.source_count == 1 && !source.scale && source.activation == Activation::none;
 }
 
-/// The box of a tile: filled, or where it begins in the tensor.
-template <class Op>
-const char* tile_box(Op& op, const ConvShape& s, const ConvArguments& a, const DirectTile& t, DirectPlan& p,
-                     char* scratch) {
-  if (!Op::is_stored(s.in_element) || !is_read_in_place(s, a)) {
-    op.fill(s, p, a, t, scratch);
-    return scratch;
-  }
-  p.row_bytes = std::ptrdiff_t{s.in[2]} * Op::kPoint;
+/// The planes, from the tile's first input on, that outputs up to `out` read.
+inline int planes_until(const ConvShape& s, const DirectPlan& p, const DirectTile& t, int out) {
+  const int last =
+      s.transposed ? (out + s.pad[0]) / s.stride[0] : out * s.stride[0] - s.pad[0] + (s.kernel[0] - 1) * s.dilation[0];
+  return (last - t.in[0]) / p.gap[0] + 1;
+}
+
+/// Where a tile's box begins in the tensor, which becomes the box.
+inline const char* box_in_place(const ConvShape& s, const ConvArguments& a, const DirectTile& t, DirectPlan& p) {
+  const int point = p.format.point_bytes;
+  p.row_bytes = std::ptrdiff_t{s.in[2]} * point;
   p.plane_bytes = p.row_bytes * s.in[1];
   p.block_bytes = p.plane_bytes * s.in[0];
+  p.box[0] = s.in[0];
   return static_cast<const char*>(a.sources[0].data) + t.in[0] * p.plane_bytes + t.in[1] * p.row_bytes +
-         t.in[2] * Op::kPoint;
+         t.in[2] * point;
 }
 
 /// Sums the outputs of a row that are a phase of x, and finishes them with the last blocks. The sums stay where they
@@ -120,21 +123,12 @@ void run_row(const Op& op, const DirectPlan& p, const DirectFinish& f, const Dir
   }
 }
 
+/// Sums a slab, a tile that begins and ends with it, from a filled box; meanwhile asks for the planes up to `next`.
 template <class Op>
-void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int64_t index, void* scratch) {
-  DirectPlan p = direct_plan(s, Op::format());
-  const DirectTile t = direct_tile(s, p, index);
-  auto* sums = reinterpret_cast<float*>(static_cast<char*>(scratch) + p.box_bytes);
-  const char* box = tile_box(op, s, a, t, p, static_cast<char*>(scratch));
-  DirectFinish f = {&s, &a, nullptr, std::int64_t{s.out[0]} * s.out[1] * s.out[2], p.out_step[2]};
-  if (a.statistics) {
-    const std::int64_t length = std::int64_t{2} * s.out_blocks() * kBlock;
-    f.statistics = a.statistics + index * length;
-    memset(f.statistics, 0, static_cast<std::size_t>(length) * sizeof(double));
-  }
-  DirectColumns columns[kMaxKernel];
-  const int phases = p.out_step[2] < t.size[2] ? p.out_step[2] : t.size[2];
-  for (int phase = 0; phase < phases; ++phase) column_taps(s, p, t, phase, columns[phase]);
+void run_slab(const Op& op, const DirectPlan& p, const DirectFinish& f, const DirectTile& t,
+              const DirectColumns* columns, int next, const char* box, float* sums) {
+  const ConvShape& s = *f.shape;
+  const ConvArguments& a = *f.arguments;
   DirectTap taps[kMaxTaps];
   DirectSum sum = {};
   sum.taps = taps;
@@ -142,7 +136,9 @@ void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int
   sum.weight_block = direct_block_weights(p);
   sum.weight_pitch = direct_weight_pitch(p);
   sum.sum_pitch = std::ptrdiff_t{kBlock} * p.tile[2] / p.out_step[2];
-  const std::ptrdiff_t next = p.chunk < p.blocks ? sum.sum_pitch * p.group : 0;
+  const std::ptrdiff_t step = p.chunk < p.blocks ? sum.sum_pitch * p.group : 0;
+  const int rows = t.size[0] * t.size[1], asked = (next - t.end) * p.box[1];
+  const int phases = p.out_step[2] < t.size[2] ? p.out_step[2] : t.size[2];
   for (int co = t.co; co < t.co + t.co_count; co += p.group) {
     DirectRange r = {t.co + t.co_count - co < p.group ? t.co + t.co_count - co : p.group, false};
     sum.co = co * kBlock;
@@ -154,15 +150,42 @@ void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int
       sum.sums = sums;
       r.is_last = block + sum.blocks == p.blocks;
       sum.finish = r.is_last && is_simple(s, a) ? &f : nullptr;
-      for (int row = 0; row < t.size[0] * t.size[1]; ++row) {
+      for (int row = 0; row < rows; ++row) {
         const int z = t.out[0] + row / t.size[1] * p.gap[0], y = t.out[1] + row % t.size[1] * p.gap[1];
-        for (int phase = 0; phase < phases; ++phase, sum.sums += next) {
+        if (co == t.co && block == 0) ask_for_inputs(s, p, a, t, asked * row / rows, asked * (row + 1) / rows);
+        for (int phase = 0; phase < phases; ++phase, sum.sums += step) {
           sum.tap_count = row_taps(s, p, t, z, y, columns[phase], taps);
           sum.at = (std::int64_t{z} * s.out[1] + y) * s.out[2] + t.out[2] + phase;
           run_row(op, p, f, r, columns[phase].cells, sum);
         }
       }
     }
+  }
+}
+
+template <class Op>
+void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int64_t index, void* scratch) {
+  DirectPlan p = direct_plan(s, Op::format());
+  DirectTile t = direct_tile(s, p, index);
+  auto* sums = reinterpret_cast<float*>(static_cast<char*>(scratch) + p.box_bytes);
+  const bool in_place = Op::is_stored(s.in_element) && is_read_in_place(s, a);
+  const char* box = in_place ? box_in_place(s, a, t, p) : static_cast<const char*>(scratch);
+  DirectFinish f = {&s, &a, nullptr, std::int64_t{s.out[0]} * s.out[1] * s.out[2], p.out_step[2]};
+  if (a.statistics) {
+    const std::int64_t length = std::int64_t{2} * s.out_blocks() * kBlock;
+    f.statistics = a.statistics + index * length;
+    memset(f.statistics, 0, static_cast<std::size_t>(length) * sizeof(double));
+  }
+  DirectColumns columns[kMaxKernel];
+  for (int phase = 0; phase < p.out_step[2] && phase < t.size[2]; ++phase) column_taps(s, p, t, phase, columns[phase]);
+  const int out = t.out[0], size = t.size[0];
+  const auto until = [&](int planes) { return planes_until(s, p, t, out + (smaller(planes, size) - 1) * p.gap[0]); };
+  for (int done = 0; done < size; done += p.slab, t.plane = t.end) {
+    t.out[0] = out + done * p.gap[0];
+    t.size[0] = smaller(p.slab, size - done);
+    t.end = until(done + p.slab);
+    if (!in_place) op.fill(s, p, a, t, static_cast<char*>(scratch));
+    run_slab(op, p, f, t, columns, until(done + 2 * p.slab), box, sums);
   }
 }
 
