@@ -48,18 +48,25 @@ inline std::size_t position_size(const ConvShape& shape) {
 
 inline int passes(const ConvShape& shape) { return shape.kernel[0] == 3 ? 4 : 1; }
 
+/// G along one axis: each 3 values that lie `inner` apart become 4.
+inline void transform_axis(const double* in, int outer, int inner, double* out) {
+  for (int o = 0; o < outer; ++o, in += 3 * inner, out += 4 * inner)
+    for (int i = 0; i < inner; ++i) {
+      const double ends = in[i] + in[2 * inner + i], middle = in[inner + i];
+      out[i] = in[i];
+      out[inner + i] = (ends + middle) / 2;
+      out[2 * inner + i] = (ends - middle) / 2;
+      out[3 * inner + i] = in[2 * inner + i];
+    }
+}
+
 /// G g G' along the axes that the kernel has: [z][y][x] of 4 (1) x 4 x 4.
 inline void transform_weight(const float* weight, int depth, double* out) {
-  constexpr double g[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
-  for (int a = 0; a < (depth == 3 ? 4 : 1); ++a)
-    for (int f = 0; f < kPositions; ++f) {
-      double sum = 0;
-      for (int z = 0; z < depth; ++z)
-        for (int y = 0; y < 3; ++y)
-          for (int x = 0; x < 3; ++x)
-            sum += (depth == 3 ? g[a][z] : 1) * g[f / 4][y] * g[f % 4][x] * weight[(z * 3 + y) * 3 + x];
-      out[a * kPositions + f] = sum;
-    }
+  double taps[27], rows[36], planes[48];
+  for (int i = 0; i < depth * 9; ++i) taps[i] = weight[i];
+  transform_axis(taps, depth * 3, 1, rows);
+  transform_axis(rows, depth, 4, depth == 3 ? planes : out);
+  if (depth == 3) transform_axis(planes, 1, 16, out);
 }
 
 template <class Math>
@@ -77,15 +84,16 @@ void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
   int channel = 0, row = 0;
   for (int s = 0; s < shape.source_count; row += (-shape.source_channels[s] % kBlock + kBlock) % kBlock, ++s)
     for (int i = 0; i < shape.source_channels[s]; ++i, ++channel, ++row)
-      for (int o = 0; o < shape.out_channels; ++o) {
-        double u[4 * kPositions];
-        transform_weight(weight + (static_cast<std::size_t>(o) * shape.in_channels() + channel) * taps, shape.kernel[0],
-                         u);
-        const int panel = o / 32, width = least(32, shape.out_blocks() * kBlock - panel * 32);
-        const std::size_t at = static_cast<std::size_t>(panel) * 32 * shape.in_blocks() * kBlock +
-                               static_cast<std::size_t>(row / Math::kStep * width + o % 32) * Math::kStep +
-                               row % Math::kStep;
-        for (int f = 0; f < positions; ++f) to[f * size + at] = Math::round(static_cast<float>(u[f]));
+      for (int first = 0; first < shape.out_channels; first += 32) {
+        const int width = least(32, shape.out_blocks() * kBlock - first), count = least(32, shape.out_channels - first);
+        const float* from = weight + (static_cast<std::size_t>(first) * shape.in_channels() + channel) * taps;
+        double u[32][4 * kPositions];
+        for (int o = 0; o < count; ++o)
+          transform_weight(from + static_cast<std::size_t>(o) * shape.in_channels() * taps, shape.kernel[0], u[o]);
+        auto* at = to + static_cast<std::size_t>(first) * shape.in_blocks() * kBlock +
+                   static_cast<std::size_t>(row / Math::kStep * width) * Math::kStep + row % Math::kStep;
+        for (int f = 0; f < positions; ++f, at += size)
+          for (int o = 0; o < count; ++o) at[o * Math::kStep] = Math::round(static_cast<float>(u[o][f]));
       }
 }
 
