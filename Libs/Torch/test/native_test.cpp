@@ -98,6 +98,14 @@ ConvUNetConfig conv_unet(bool residual, bool batch_norm, bool activation_first) 
   return config;
 }
 
+// Channels that int8 has a kernel for.
+ConvUNetConfig wide_unet() {
+  ConvUNetConfig config = conv_unet(false, false, false);
+  config.features = {64, 96, 128};
+  config.stem_channels = 64;
+  return config;
+}
+
 std::function<Graph(Weights&)> monai_network(const char* name) {
   return [name = std::string(name)](Weights& weights) {
     const ModelPackage package = read_model_package(ONCOTOME_FIXTURES "/monai/" + name);
@@ -158,6 +166,7 @@ std::vector<Case> cases() {
       {"conv_unet_batch", of(build_conv_unet(conv_unet(false, true, false)), 2), {1, 2, 6, 20, 28}},
       {"conv_unet_active", of(build_conv_unet(conv_unet(false, false, true)), 2), {1, 2, 6, 20, 28}},
       {"conv_unet_residual", of(build_conv_unet(conv_unet(true, false, false)), 2), {1, 2, 6, 20, 28}},
+      {"conv_unet_wide", of(build_conv_unet(wide_unet()), 2), {1, 2, 4, 12, 20}},
       {"odd_graph", of(odd_graph(), 3), {2, 3, 5, 9, 11}}};
   for (const char* name : {"ct_unet", "mri_segresnet", "ct_dynunet"})
     all.push_back({name, monai_network(name), {1, 1, 16, 24, 40}});
@@ -247,6 +256,14 @@ TEST_P(NativeNetworks, Serve_several_threads_at_once) {
   for (Tensor& output : got) threads.emplace_back([&] { output = network->run(input_, Job()); });
   for (std::thread& thread : threads) thread.join();
   for (const Tensor& output : got) EXPECT_EQ(output.values, want.values);
+}
+
+TEST(NativeBackend, Int8_has_a_kernel_for_many_channels) {
+  if (!has_bf16()) GTEST_SKIP() << "no bf16 here";
+  const Graph graph = build_conv_unet(wide_unet());
+  const auto network = native::make_backend({Precision::int8, nullptr, 2})->compile(graph, weights_for(graph, 2));
+  network->run(Numbers().tensor({1, 2, 4, 12, 20}, 0, 1), Job());
+  EXPECT_GT(network->notes().kernels["otm_int8_direct__avx512vnni"], 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, NativeNetworks, testing::ValuesIn(cases()),

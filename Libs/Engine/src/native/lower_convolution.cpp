@@ -12,6 +12,7 @@ namespace oncotome::engine::native {
 
 using kernels::ConvKernel;
 using kernels::ConvShape;
+using kernels::Element;
 using kernels::Layout;
 
 namespace {
@@ -122,9 +123,10 @@ ConvShape Lowering::conv_shape(const Node& node, const Value& x, const Tensor& w
                   "the network does not take an input of this shape: nothing is left for '" + node.weight + "'");
   }
   shape.in_layout = x.parts[0].planar ? Layout::planar : Layout::blocked;
-  shape.in_element = x.parts[0].planar ? kernels::Element::f32 : plan_->element;
-  shape.out_element = plan_->element;
-  shape.precision = static_cast<kernels::Precision>(network_.precision);
+  shape.in_element = x.parts[0].element;
+  shape.out_element = precise_[static_cast<std::size_t>(node_)] ? Element::f32 : plan_->element;
+  const bool is_precise = !x.parts[0].planar && shape.in_element != plan_->element;
+  shape.precision = static_cast<kernels::Precision>(is_precise ? Precision::f32 : network_.precision);
   return shape;
 }
 
@@ -158,7 +160,7 @@ Value Lowering::convolution(const Node& node, Value x) {
     step.bias = weight(node.bias).values;
     step.bias.resize(static_cast<std::size_t>(whole_blocks(shape.out_channels)));
   }
-  Value y = result(shape.out_channels, out);
+  Value y = result(shape.out_channels, out, false, shape.out_element);
   plan_->steps.back().output = y.parts[0].buffer;
   y.step = static_cast<int>(plan_->steps.size()) - 1;
   return y;
@@ -184,6 +186,7 @@ Value Lowering::planar(const Value& source) {
         (!is_slow(*choose(shape)) || is_slow(*choose(step.shape)))) {
       step.shape = shape;
       x.parts[0].planar = true;
+      x.parts[0].element = Element::f32;
       x.step = kNone;
       plan_->buffers[static_cast<std::size_t>(step.output)].bytes =
           static_cast<std::size_t>(voxels_of(x.extent) * step.channels) * sizeof(float);
@@ -213,8 +216,8 @@ Value Lowering::stored(const Value& source) {
   for (Part& part : x.parts) {
     if (part.is_plain()) continue;
     emit(Kind::combine, {{part}, x.extent}, x.extent, part.channels);
-    const int buffer = x.sole ? part.buffer : result(part.channels, x.extent).parts[0].buffer;
-    part = {buffer, part.channels};
+    const int buffer = x.sole ? part.buffer : result(part.channels, x.extent, false, part.element).parts[0].buffer;
+    part = {buffer, part.channels, false, part.element};
     plan_->steps.back().output = buffer;
     x.step = x.parts.size() == 1 ? static_cast<int>(plan_->steps.size()) - 1 : kNone;
   }
@@ -236,10 +239,13 @@ Step& Lowering::emit(Kind kind, const Value& x, const Extent& out, int channels)
 }
 
 Value Lowering::result(int channels, const Extent& extent, bool is_planar) {
-  const bool is_short = !is_planar && plan_->element == kernels::Element::bf16;
+  return result(channels, extent, is_planar, is_planar ? Element::f32 : plan_->element);
+}
+
+Value Lowering::result(int channels, const Extent& extent, bool is_planar, Element element) {
   const auto values = static_cast<std::size_t>(voxels_of(extent) * (is_planar ? channels : whole_blocks(channels)));
-  Value value{{{add_buffer(values * (is_short ? 2 : sizeof(float))), channels, is_planar}}, extent, true};
-  return value;
+  const std::size_t bytes = values * (element == Element::bf16 ? 2 : sizeof(float));
+  return {{{add_buffer(bytes), channels, is_planar, element}}, extent, true};
 }
 
 int Lowering::add_buffer(std::size_t bytes) {

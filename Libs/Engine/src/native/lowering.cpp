@@ -26,8 +26,10 @@ Activation kind_of(Op op) {
       return Activation::prelu;
     case Op::elu:
       return Activation::elu;
-    default:
+    case Op::gelu:
       return Activation::gelu;
+    default:
+      return Activation::none;
   }
 }
 
@@ -48,6 +50,7 @@ Lowering::Lowering(Network& network, const std::vector<std::int64_t>& input_shap
     for (const int input : node.inputs) ++uses_[static_cast<std::size_t>(input)];
   }
   ++uses_.back();
+  find_precise();
   for (; node_ < static_cast<int>(values_.size()); ++node_) {
     const auto n = static_cast<std::size_t>(node_);
     const Node& node = network.graph.nodes[n];
@@ -72,6 +75,30 @@ Lowering::Lowering(Network& network, const std::vector<std::int64_t>& input_shap
   }
   plan_->output_shape = {input_shape[0], output.parts[0].channels, output.extent[0], output.extent[1],
                          output.extent[2]};
+}
+
+// Half of what few bits cost a network's output is the rounding of what its last convolution reads. That stays in
+// float32 where it comes from convolutions by way of nothing that stores.
+void Lowering::find_precise() {
+  const std::vector<Node>& nodes = network_.graph.nodes;
+  precise_.resize(nodes.size());
+  const auto convolves = [](const Node& node) { return node.op == Op::conv || node.op == Op::conv_transpose; };
+  std::size_t last = nodes.size() - 1;
+  while (nodes[last].op != Op::input && !convolves(nodes[last])) last = static_cast<std::size_t>(nodes[last].inputs[0]);
+  std::vector<int> open = nodes[last].inputs, found;
+  while (!open.empty()) {
+    const auto n = static_cast<std::size_t>(open.back());
+    open.pop_back();
+    const Node& node = nodes[n];
+    const bool is_deferred = node.op == Op::instance_norm || node.op == Op::batch_norm || node.op == Op::group_norm ||
+                             node.op == Op::affine || kind_of(node.op) != Activation::none || node.op == Op::concat;
+    if (uses_[n] != 1 || !(is_deferred || convolves(node))) return;
+    if (convolves(node))
+      found.push_back(static_cast<int>(n));
+    else
+      open.insert(open.end(), node.inputs.begin(), node.inputs.end());
+  }
+  for (const int n : found) precise_[static_cast<std::size_t>(n)] = true;
 }
 
 Value Lowering::lower(const Node& node) {
@@ -232,7 +259,8 @@ Value Lowering::addition(Value a, Value b) {
   Value both{{a.parts[0], b.parts[0]}, a.extent};
   emit(Kind::combine, both, a.extent, channels(a));
   const Value* in_place = a.sole ? &a : b.sole ? &b : nullptr;
-  sum = in_place ? Value{{{in_place->parts[0].buffer, channels(a)}}, a.extent, true} : result(channels(a), a.extent);
+  sum = result(channels(a), a.extent);
+  if (in_place) sum.parts[0].buffer = in_place->parts[0].buffer;
   plan_->steps.back().output = sum.parts[0].buffer;
   sum.step = static_cast<int>(plan_->steps.size()) - 1;
   return sum;

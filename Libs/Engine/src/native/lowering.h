@@ -53,6 +53,8 @@ class Lowering {
 
   Step& emit(Kind kind, const Value& x, const Extent& out, int channels);
   Value result(int channels, const Extent& extent, bool is_planar = false);
+  Value result(int channels, const Extent& extent, bool is_planar, kernels::Element element);
+  void find_precise();
   int add_buffer(std::size_t bytes);
   bool is_open(const Value& x) const;
   const Tensor& weight(const std::string& name) const;
@@ -61,6 +63,7 @@ class Lowering {
   Network& network_;
   std::unique_ptr<Plan> plan_ = std::make_unique<Plan>();
   std::vector<int> uses_;
+  std::vector<bool> precise_;  ///< Convolutions that are stored in float32.
   std::vector<Value> values_;
   int node_ = 0;
 };

@@ -35,6 +35,7 @@ struct Part {
   int buffer = kNone;
   int channels = 0;
   bool planar = false;      ///< [C][D][H][W] in float32; nothing is yet to be done then.
+  kernels::Element element = kernels::Element::f32;
   int scale_shift = kNone;  ///< A buffer of [2][whole blocks of channels], or
   PerChannel scale{}, shift{};
   kernels::Activation activation = kernels::Activation::none;
@@ -99,7 +100,7 @@ struct Plan {
   std::vector<Buffer> buffers{};
   std::size_t arena_bytes = 0, live_bytes = 0;  ///< And the most that any step needs.
   std::size_t scratch_bytes = 0;                ///< Per thread.
-  kernels::Element element = kernels::Element::f32;
+  kernels::Element element = kernels::Element::f32;  ///< Of all blocks but what the last convolution reads.
 };
 
 /// A graph, and what the plans for its shapes have in common.

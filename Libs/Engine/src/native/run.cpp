@@ -10,18 +10,14 @@
 namespace oncotome::engine::native {
 namespace {
 
+using kernels::Element;
 using kernels::kBlock;
 using kernels::Source;
 
 class Run {
  public:
   Run(const Plan& plan, const Network& network, const kernels::Pointwise& pointwise, int threads, std::byte* arena)
-      : plan_(plan),
-        network_(network),
-        pointwise_(pointwise),
-        threads_(threads),
-        arena_(arena),
-        element_bytes_(plan.element == kernels::Element::bf16 ? 2 : sizeof(float)) {}
+      : plan_(plan), network_(network), pointwise_(pointwise), threads_(threads), arena_(arena) {}
 
   void all(const Tensor& input, Tensor& output, const Job& job) {
     const auto samples = static_cast<std::size_t>(input.shape[0]), together = static_cast<std::size_t>(plan_.samples);
@@ -72,8 +68,10 @@ class Run {
   }
 
   // From a block of so many voxels on.
-  Source of_block(Source s, std::int64_t block, std::int64_t voxels, std::int64_t skipped = 0) const {
-    s.data = static_cast<const std::byte*>(s.data) + blocked_at(block * voxels + skipped);
+  Source of_block(const Part& part, int sample, std::int64_t block, std::int64_t voxels,
+                  std::int64_t skipped = 0) const {
+    Source s = source(part, sample);
+    s.data = static_cast<const std::byte*>(s.data) + blocked_at(block * voxels + skipped, part.element);
     const auto channel = static_cast<std::size_t>(block * kBlock);
     if (s.scale) {
       s.scale += channel;
@@ -83,7 +81,9 @@ class Run {
     return s;
   }
 
-  std::size_t blocked_at(std::int64_t voxel) const { return static_cast<std::size_t>(voxel * kBlock) * element_bytes_; }
+  static std::size_t blocked_at(std::int64_t voxel, Element element) {
+    return static_cast<std::size_t>(voxel * kBlock) * (element == Element::bf16 ? 2 : sizeof(float));
+  }
 
   // Calls f(sample, task, scratch) for each task of each sample.
   template <class F>
@@ -152,23 +152,25 @@ class Run {
 
   void combine(const Step& step) {
     const std::int64_t voxels = voxels_of(step.out), in_voxels = voxels_of(step.in);
+    const Element element = step.sources[0].element;
     const auto channels = static_cast<std::size_t>(whole_blocks(step.channels));
-    each_run(
-        blocks_of(step.channels), voxels,
-        [&](int sample, std::int64_t block, std::int64_t first, std::int64_t n, std::byte*) {
-          const Source a = of_block(source(step.sources[0], sample), block, in_voxels, step.skipped + first);
-          const Source b =
-              step.sources.size() < 2 ? Source{} : of_block(source(step.sources[1], sample), block, in_voxels, first);
-          void* output = step.output == kNone ? nullptr : at(step.output, sample) + blocked_at(block * voxels + first);
-          double sums[2 * kBlock];
-          pointwise_.combine(a, b, plan_.element, step.activation, step.slope, output, step.norm ? sums : nullptr,
-                             static_cast<std::size_t>(n));
-          if (!step.norm) return;
-          auto* to = reinterpret_cast<double*>(at(step.norm->statistics, sample)) +
-                     static_cast<std::size_t>(first / kRun) * 2 * channels + block * kBlock;
-          std::copy_n(sums, kBlock, to);
-          std::copy_n(sums + kBlock, kBlock, to + channels);
-        });
+    each_run(blocks_of(step.channels), voxels,
+             [&](int sample, std::int64_t block, std::int64_t first, std::int64_t n, std::byte*) {
+               const Source a = of_block(step.sources[0], sample, block, in_voxels, step.skipped + first);
+               const Source b =
+                   step.sources.size() < 2 ? Source{} : of_block(step.sources[1], sample, block, in_voxels, first);
+               void* output = step.output == kNone
+                                  ? nullptr
+                                  : at(step.output, sample) + blocked_at(block * voxels + first, element);
+               double sums[2 * kBlock];
+               pointwise_.combine(a, b, element, step.activation, step.slope, output, step.norm ? sums : nullptr,
+                                  static_cast<std::size_t>(n));
+               if (!step.norm) return;
+               auto* to = reinterpret_cast<double*>(at(step.norm->statistics, sample)) +
+                          static_cast<std::size_t>(first / kRun) * 2 * channels + block * kBlock;
+               std::copy_n(sums, kBlock, to);
+               std::copy_n(sums + kBlock, kBlock, to + channels);
+             });
   }
 
   void block(const Step& step) {
@@ -180,7 +182,8 @@ class Run {
                for (std::int64_t c = block * kBlock; c < std::min<std::int64_t>(step.channels, (block + 1) * kBlock);
                     ++c)
                  planes[c % kBlock] = in + c * voxels + first;
-               pointwise_.block(planes, plan_.element, at(step.output, sample) + blocked_at(block * voxels + first),
+               pointwise_.block(planes, plan_.element,
+                                at(step.output, sample) + blocked_at(block * voxels + first, plan_.element),
                                 static_cast<std::size_t>(n));
              });
   }
@@ -194,7 +197,7 @@ class Run {
                for (std::int64_t c = block * kBlock; c < std::min<std::int64_t>(step.channels, (block + 1) * kBlock);
                     ++c)
                  planes[c % kBlock] = out + c * voxels + first;
-               pointwise_.unblock(of_block(source(step.sources[0], sample), block, voxels, first), plan_.element,
+               pointwise_.unblock(of_block(step.sources[0], sample, block, voxels, first), step.sources[0].element,
                                   planes, static_cast<std::size_t>(n));
              });
   }
@@ -217,10 +220,11 @@ class Run {
                        any = true;
                      }
                    if (any)
-                     pointwise_.unblock(of_block(source(part, sample), c / kBlock, voxels, first), plan_.element, to,
+                     pointwise_.unblock(of_block(part, sample, c / kBlock, voxels, first), part.element, to,
                                         static_cast<std::size_t>(n));
                  }
-               pointwise_.block(filled, plan_.element, at(step.output, sample) + blocked_at(block * voxels + first),
+               pointwise_.block(filled, plan_.element,
+                                at(step.output, sample) + blocked_at(block * voxels + first, plan_.element),
                                 static_cast<std::size_t>(n));
              });
   }
@@ -229,8 +233,8 @@ class Run {
     const std::int64_t slices = step.out[0], slice = std::int64_t{step.out[1]} * step.out[2];
     each(blocks_of(step.channels) * slices, [&](int sample, std::int64_t task, std::byte*) {
       const std::int64_t block = task / slices, z = task % slices;
-      const Source from = of_block(source(step.sources[0], sample), block, voxels_of(step.in));
-      void* output = at(step.output, sample) + blocked_at(task * slice);
+      const Source from = of_block(step.sources[0], sample, block, voxels_of(step.in));
+      void* output = at(step.output, sample) + blocked_at(task * slice, plan_.element);
       if (step.kind == Kind::pool)
         pointwise_.pool(from, plan_.element, step.pool, static_cast<int>(z), output);
       else
@@ -299,7 +303,6 @@ class Run {
   const kernels::Pointwise& pointwise_;
   const int threads_;
   std::byte* const arena_;
-  const std::size_t element_bytes_;
   const float* input_ = nullptr;
   float* output_ = nullptr;
   std::size_t input_size_ = 0, output_size_ = 0;
