@@ -49,6 +49,10 @@ public:
   itkSetStringMacro(Device);
   itkGetStringMacro(Device);
 
+  /** "f32" (default); "strict": float32 in sums of one order; "bf16" and "int8": coarser and faster, on the CPU. */
+  itkSetStringMacro(Precision);
+  itkGetStringMacro(Precision);
+
   /** Threads of the backend; 0, the default, is one per core. Takes effect when the model is loaded. */
   itkSetMacro(BackendThreads, unsigned int);
   itkGetConstMacro(BackendThreads, unsigned int);
@@ -110,11 +114,12 @@ private:
   std::string
   LoadKey() const
   {
-    return m_ModelDirectory + '|' + m_Device + '|' + std::to_string(m_BackendThreads);
+    return m_ModelDirectory + '|' + m_Device + '|' + m_Precision + '|' + std::to_string(m_BackendThreads);
   }
 
   std::string                    m_ModelDirectory;
   std::string                    m_Device{ "auto" };
+  std::string                    m_Precision{ "f32" };
   unsigned int                   m_BackendThreads{ 0 };
   SizeValueType                  m_Seed{ 0 };
   bool                           m_WithProbabilities{ false };

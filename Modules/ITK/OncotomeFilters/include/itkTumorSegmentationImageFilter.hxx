@@ -38,7 +38,8 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GetModel() -> ModelPoint
     {
       m_Model = oncotome::engine::Model::load(oncotome::engine::read_model_package(m_ModelDirectory),
                                               oncotome::engine::parse_device(m_Device),
-                                              static_cast<int>(m_BackendThreads));
+                                              static_cast<int>(m_BackendThreads),
+                                              oncotome::engine::parse_precision(m_Precision));
       m_LoadedAs = this->LoadKey();
     }
     catch (const oncotome::Error & error)
@@ -163,6 +164,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::PrintSelf(std::ostream &
   Superclass::PrintSelf(os, indent);
   os << indent << "ModelDirectory: " << m_ModelDirectory << std::endl;
   os << indent << "Device: " << m_Device << std::endl;
+  os << indent << "Precision: " << m_Precision << std::endl;
   os << indent << "BackendThreads: " << m_BackendThreads << std::endl;
   os << indent << "Seed: " << m_Seed << std::endl;
   os << indent << "WithProbabilities: " << (m_WithProbabilities ? "On" : "Off") << std::endl;

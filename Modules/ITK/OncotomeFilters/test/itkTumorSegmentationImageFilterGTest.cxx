@@ -137,6 +137,12 @@ TEST_F(TumorSegmentationImageFilter, A_device_chosen_after_the_model_was_looked_
   EXPECT_THROW(m_Filter->Update(), itk::OncotomeException);
 }
 
+TEST_F(TumorSegmentationImageFilter, A_precision_chosen_after_the_model_was_looked_at_is_heeded)
+{
+  m_Filter->SetPrecision("f16");
+  EXPECT_THROW(m_Filter->Update(), itk::OncotomeException);
+}
+
 TEST_F(TumorSegmentationImageFilter, A_missing_channel_is_named)
 {
   m_Filter->SetInput(1, nullptr);
