@@ -50,13 +50,16 @@ class LoweredModule : public Executable {
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads, Precision precision) {
+  return load(std::move(package), [=] { return load_backend(device, threads, precision); });
+}
+
+std::shared_ptr<const Model> Model::load(ModelPackage package,
+                                         const std::function<std::shared_ptr<const Backend>()>& load_on) {
   auto model = std::make_shared<Model>();
   model->package_ = std::move(package);
   const ModelPackage& p = model->package_;
   // Weights are read and checked before the backend, which costs more, is loaded.
-  const auto backend = [&]() -> const Backend& {
-    return *(model->backend_ = load_backend(device, threads, precision));
-  };
+  const auto backend = [&]() -> const Backend& { return *(model->backend_ = load_on()); };
   const auto add = [&](const std::string& name, const Graph& graph, const Weights& weights) {
     const Backend& b = model->backend_ ? *model->backend_ : backend();
     model->networks_[name] = b.compile(graph, weights);

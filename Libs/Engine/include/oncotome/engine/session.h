@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,9 @@ class Model {
   /// Throws what read_package_weights and load_backend throw. `threads` 0: one per core.
   static std::shared_ptr<const Model> load(ModelPackage package, Device device, int threads,
                                            Precision precision = Precision::f32);
+  /// The same on the backend that `load_on` gives, once the weights are read.
+  static std::shared_ptr<const Model> load(ModelPackage package,
+                                           const std::function<std::shared_ptr<const Backend>()>& load_on);
 
   const ModelPackage& package() const { return package_; }
   const Backend& backend() const { return *backend_; }
