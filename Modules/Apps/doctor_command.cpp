@@ -16,7 +16,7 @@
 namespace oncotome::apps {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 json cpu_features() {
   json features = json::array();
@@ -48,6 +48,25 @@ json torch_row() {
   }
 }
 
+// Of each precision that this processor has, kernels and why those before them decline.
+json precision_rows() {
+  json rows;
+  for (const auto precision :
+       {engine::Precision::strict, engine::Precision::f32, engine::Precision::bf16, engine::Precision::int8}) {
+    try {
+      auto& row = rows[engine::precision_name(precision)] = json::array();
+      for (const engine::KernelChoice& choice : engine::kernel_choices(precision)) {
+        row.push_back({{"convolution", choice.convolution}, {"kernel", choice.kernel}, {"declined", json::object()}});
+        for (const auto& [kernel, reason] : choice.declined) row.back()["declined"][kernel] = reason;
+      }
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::device_unavailable) throw;
+      rows.erase(engine::precision_name(precision));
+    }
+  }
+  return rows;
+}
+
 void doctor(const Common& common) {
   json j;
   j["versions"] = {{"oncotome", ONCOTOME_VERSION},
@@ -57,15 +76,7 @@ void doctor(const Common& common) {
                    {"compiler", __VERSION__}};
   j["cores"] = available_cores();
   j["cpu_features"] = cpu_features();
-  j["precisions"] = json::array();
-  for (const auto precision :
-       {engine::Precision::strict, engine::Precision::f32, engine::Precision::bf16, engine::Precision::int8}) {
-    try {
-      engine::load_backend(engine::Device::cpu, 0, precision);
-      j["precisions"].push_back(engine::precision_name(precision));
-    } catch (const Error&) {  // Not here.
-    }
-  }
+  j["precisions"] = precision_rows();
   j["torch"] = torch_row();
   j["devices"] = {device_row(engine::Device::cpu, "cpu"), device_row(engine::Device::cuda, "cuda")};
   if (common.json) {
@@ -77,10 +88,15 @@ void doctor(const Common& common) {
   std::cout << "cores: " << j["cores"] << "\nCPU features:";
   for (const json& feature : j["cpu_features"]) std::cout << ' ' << feature.get<std::string>();
   std::cout << '\n';
-  std::cout << "precisions on the CPU:";
-  for (const json& precision : j["precisions"]) std::cout << ' ' << precision.get<std::string>();
+  std::cout << "kernels on the CPU (--json tells why others decline):\n";
+  for (const auto& [precision, choices] : j["precisions"].items()) {
+    std::cout << "precision " << precision << ":\n";
+    for (const json& choice : choices)
+      std::cout << "  " << choice["convolution"].get<std::string>() << ": " << choice["kernel"].get<std::string>()
+                << '\n';
+  }
   const json& torch = j["torch"];
-  std::cout << "\nfor TorchScript, and for what no kernel here takes: "
+  std::cout << "for TorchScript, and for what no kernel here takes: "
             << torch[torch["usable"].get<bool>() ? "version" : "reason"].get<std::string>() << '\n';
   for (const json& row : j["devices"])
     std::cout << "device " << row["device"].get<std::string>() << ": "

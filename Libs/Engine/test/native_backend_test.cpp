@@ -97,6 +97,14 @@ TEST(Arena, Buffers_that_live_at_once_lie_apart_and_those_that_do_not_share) {
     }
 }
 
+TEST(KernelChoices, Name_a_kernel_for_each_kind_and_a_reason_for_each_refusal) {
+  for (const KernelChoice& choice : kernel_choices(Precision::strict)) {
+    EXPECT_FALSE(choice.kernel.empty()) << choice.convolution;
+    EXPECT_EQ(choice.kernel.find("winograd"), std::string::npos) << choice.convolution;
+    for (const auto& [kernel, reason] : choice.declined) EXPECT_FALSE(reason.empty()) << kernel;
+  }
+}
+
 TEST(Precisions, Have_names_that_are_read_back_and_others_are_refused) {
   for (const char* name : {"strict", "f32", "bf16", "int8"}) EXPECT_STREQ(precision_name(parse_precision(name)), name);
   EXPECT_THROW(parse_precision("f16"), Error);

@@ -6,7 +6,7 @@ namespace oncotome::kernels {
 namespace {
 
 const char* declines(const ConvShape& shape) {
-  if (shape.precision < Precision::bf16) return "asks for more than bfloat16";
+  if (shape.precision < Precision::bf16) return "more precision than bf16 is asked for";
   return declines_winograd(shape);
 }
 

@@ -51,8 +51,13 @@ const char* precision_name(Precision precision) { return kPrecisions[static_cast
 
 std::shared_ptr<const Backend> load_backend(Device device, int threads, Precision precision) {
   if (device == Device::cuda || (device == Device::automatic && has_cuda_driver())) {
-    auto torch = load_torch_backend(device, threads);
-    const bool on_cuda = torch->device() != "cpu";
+    std::shared_ptr<const Backend> torch;
+    try {
+      torch = load_torch_backend(device, threads);
+    } catch (const Error&) {
+      if (device == Device::cuda) throw;
+    }
+    const bool on_cuda = torch && torch->device() != "cpu";
     if (on_cuda && precision != Precision::f32 && precision != Precision::strict)
       throw Error(ErrorCode::device_unavailable, std::string("a CUDA device has no ") + precision_name(precision) +
                                                      " here; choose --device cpu or --precision f32");

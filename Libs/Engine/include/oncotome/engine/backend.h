@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "oncotome/core/job.h"
 #include "oncotome/engine/graph.h"
@@ -69,6 +71,16 @@ class Backend {
 /// The project's own kernels on the CPU; LibTorch on CUDA, which `automatic` takes where there is one. `threads` 0
 /// means one per core this process may use. Throws Error{device_unavailable} with what to install or choose.
 std::shared_ptr<const Backend> load_backend(Device device, int threads, Precision precision = Precision::f32);
+
+/// Which kernel takes a convolution here, and why those before it do not.
+struct KernelChoice {
+  std::string convolution;
+  std::string kernel;                                           ///< "<name>__<instruction set>"
+  std::vector<std::pair<std::string, std::string>> declined{};  ///< Kernel, reason.
+};
+
+/// Of the kinds of convolution that networks are made of; throws as load_backend does.
+std::vector<KernelChoice> kernel_choices(Precision precision);
 
 /// LibTorch, wherever it runs. Throws the same.
 std::shared_ptr<const Backend> load_torch_backend(Device device, int threads);
