@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The brain cascade on a DICOM study, by `oncotome segment` and its networks in PyTorch (CPU), in turns.
 
-`cascade_study.py ONCOTOME STUDY PACKAGE SCRATCH [--venv DIR] [--before ONCOTOME ...] [--rounds N] [--threads N]`. PACKAGE is what
-`oncotome models import` made of the cascade. PyTorch runs the same networks with the package's weights on noise, in batches of the same shapes, in
-the faster of its two layouts; it is told to keep large blocks of memory. --before runs another oncotome in the same turns. Prints JSON, then a table.
+`cascade_study.py ONCOTOME STUDY PACKAGE SCRATCH [--venv DIR] [--before ONCOTOME ...] [--precision f32 bf16] [--rounds N] [--threads N]`. PACKAGE
+is what `oncotome models import` made of the cascade. PyTorch runs the same networks with the package's weights on noise, in batches of the same
+shapes, in the faster of its two layouts; it is told to keep large blocks of memory. --before runs another oncotome in the same turns. Prints JSON,
+then a table.
 """
 import argparse
 import json
@@ -101,12 +102,12 @@ def by_torch(package, sizes, threads, layout):
     return {"network": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def by_oncotome(program, arguments, output):
+def by_oncotome(program, arguments, output, flags=()):
     """Seconds and peak of `oncotome segment`, by its report and by the clock; and the report."""
     libraries = str(pathlib.Path(program).resolve().parent.parent / "lib")
     start = time.perf_counter()
     process = subprocess.Popen([program, "segment", arguments.study, "--model", arguments.package, "--output", output, "--overwrite", "--threads",
-                                str(arguments.threads)], stdout=subprocess.DEVNULL, env={**os.environ, "LD_LIBRARY_PATH": libraries})
+                                str(arguments.threads), *flags], stdout=subprocess.DEVNULL, env={**os.environ, "LD_LIBRARY_PATH": libraries})
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -138,6 +139,7 @@ def main():
     parser.add_argument("scratch", type=pathlib.Path)
     parser.add_argument("--venv", type=pathlib.Path, default=HERE.parents[1] / "build" / "nnunet-reference")
     parser.add_argument("--before", type=pathlib.Path, nargs="*", default=[])
+    parser.add_argument("--precision", nargs="+", default=["f32"], help="all others are compared with the first")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -147,8 +149,10 @@ def main():
     rounds = []
     for n in range(arguments.rounds):
         row = {}
-        for program in [*arguments.before, arguments.oncotome]:
-            row[str(program)], report = by_oncotome(program, arguments, output)
+        for program in arguments.before:
+            row[str(program)], _ = by_oncotome(program, arguments, output)
+        for precision in arguments.precision:
+            row[precision], report = by_oncotome(arguments.oncotome, arguments, output, ["--precision", precision])
         sizes = boxes(report, output / "segmentation.seg.nrrd")
         for layout in ("contiguous", "channels_last"):
             child = [sys.executable, __file__, "--child", str(arguments.package), json.dumps(sizes), str(arguments.threads), layout]
@@ -157,12 +161,12 @@ def main():
         rounds.append(row)
         print(f"round {n}: {json.dumps(row)}", file=sys.stderr)
     print(json.dumps({"boxes": sizes, "rounds": rounds}))
-    mine = str(arguments.oncotome)
+    mine = arguments.precision[0]
     for name in rounds[0]:
         middle = {key: statistics.median(r[name].get(key, float("nan")) for r in rounds) for key in ("network", "total", "peak_mb")}
         ratios = [r[name]["network"] / r[mine]["network"] for r in rounds]
         print(f"{name:45} network {middle['network']:7.2f} s  total {middle['total']:7.2f} s  peak {middle['peak_mb']:6.0f} MB"
-              f"  network against ours: least {min(ratios):.2f}, median {statistics.median(ratios):.2f}")
+              f"  network against {mine}: least {min(ratios):.2f}, median {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

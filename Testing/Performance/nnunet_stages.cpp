@@ -56,7 +56,8 @@ class Timed : public Executable {
   mutable double seconds_ = 0;
 };
 
-int run(const std::string& model, const std::string& image, const std::string& output, int threads, bool mirror) {
+int run(const std::string& model, const std::string& image, const std::string& output, int threads, bool mirror,
+        Precision precision) {
   keep_freed_memory();
   auto start = Clock::now();
   const Json plans_json = read_json(model + "/plans.json");
@@ -67,7 +68,7 @@ int run(const std::string& model, const std::string& image, const std::string& o
       nnunet::read_configuration(plans_json, plans, contents["init_args"]["configuration"].get<std::string>());
   Weights weights = checkpoint->read_all("network_weights");
   fit_conv_unet_weights(configuration.network, weights);
-  const auto backend = load_backend(Device::cpu, threads);
+  const auto backend = load_backend(Device::cpu, threads, precision);
   const Timed network(backend->compile(build_conv_unet(configuration.network), weights));
   Json seconds{{"load", seconds_since(start)}}, peaks;
   peak_mb();
@@ -103,12 +104,12 @@ int run(const std::string& model, const std::string& image, const std::string& o
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fprintf(stderr, "oncotome-nnunet-stages MODEL IMAGE OUTPUT THREADS MIRROR\n");
+  if (argc != 7) {
+    std::fprintf(stderr, "oncotome-nnunet-stages MODEL IMAGE OUTPUT THREADS MIRROR PRECISION\n");
     return 2;
   }
   try {
-    return run(argv[1], argv[2], argv[3], std::atoi(argv[4]), std::atoi(argv[5]) != 0);
+    return run(argv[1], argv[2], argv[3], std::atoi(argv[4]), std::atoi(argv[5]) != 0, parse_precision(argv[6]));
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;

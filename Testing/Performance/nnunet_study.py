@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One results folder run by the real nnU-Net v2 (CPU) and by `oncotome predict`, in turns: wall time and peak memory of each stage.
 
-`nnunet_study.py ONCOTOME STAGES SCRATCH [--venv DIR] [--rounds N] [--threads N] [--cases 3 60 3m]`. STAGES is oncotome-nnunet-stages, which runs
+`nnunet_study.py ONCOTOME STAGES SCRATCH [--venv DIR] [--rounds N] [--threads N] [--cases 3 60 3m] [--precision f32 bf16]`. STAGES is oncotome-nnunet-stages, which runs
 the same stages with a clock and a memory mark between them; its export comprises the sums of tiles and shares the network's peak, as both run slab by
 slab. The image has 256 x 256 x 200 voxels of 1 mm, the network (8, 16, 32 features, patches of 96^3) works at 1.5 mm; cases are a number of classes,
 with m for mirroring (else --disable_tta). nnU-Net runs in one process with as many threads, once with glibc's malloc as it is and once told to keep
@@ -128,28 +128,34 @@ def study(arguments, case):
         child = [sys.executable, __file__, "--child", model, images, theirs, arguments.threads, int(mirror)]
         nnunet = {name: measured(child, {**threads, **places, **malloc}) for name, malloc in (("default", {}), ("keeping", KEEP_BLOCKS))}
         flags = [] if mirror else ["--disable_tta"]
-        whole = measured([arguments.oncotome, "predict", "-i", images, "-o", ours, "-m", model, "-f", 0, "--threads", arguments.threads, *flags], {})
-        staged = measured([arguments.stages, model, images / "case_0000.nii.gz", root / "stages.nii.gz", arguments.threads, int(mirror)], {})
-        for key in ("seconds", "peak_mb"):
-            staged[key]["total"] = whole[key]["total"]
-        rounds.append({"nnunet": nnunet, "oncotome": staged, "equal": apart(agreement, theirs / "case.nii.gz", ours / "case.nii.gz")})
+        rounds.append({"nnunet": nnunet, "oncotome": {}, "equal": {}})
+        for precision in arguments.precision:
+            whole = measured([arguments.oncotome, "predict", "-i", images, "-o", ours, "-m", model, "-f", 0, "--threads", arguments.threads,
+                              "--precision", precision, *flags], {})
+            staged = measured([arguments.stages, model, images / "case_0000.nii.gz", root / "stages.nii.gz", arguments.threads, int(mirror),
+                               precision], {})
+            for key in ("seconds", "peak_mb"):
+                staged[key]["total"] = whole[key]["total"]
+            rounds[-1]["oncotome"][precision] = staged
+            rounds[-1]["equal"][precision] = apart(agreement, theirs / "case.nii.gz", ours / "case.nii.gz")
         print(f"{case} round {n}: {json.dumps(rounds[-1])}", file=sys.stderr)
     return {"case": case, "gflop_per_window": gflop, "grid": rounds[0]["nnunet"]["default"]["grid"], "rounds": rounds}
 
 
 def table(results):
     for result in results:
-        print(f"\ncase {result['case']}, {result['gflop_per_window']:.1f} GFLOP a window, grid {result['grid']}, "
-              f"equal voxels {min(r['equal'] for r in result['rounds']):.6f}")
-        print(f"{'':12}{'nnU-Net':>10}{'Oncotome':>10}{'ratio: least, median':>24}{'MB':>12}{'MB':>9}{'ratio':>9}")
-        for stage in STAGES:
-            best = [min((r["nnunet"][m] for m in r["nnunet"]), key=lambda v: v["seconds"]["total"]) for r in result["rounds"]]
-            both = lambda key: [(b[key][stage], r["oncotome"][key][stage]) for b, r in zip(best, result["rounds"])]
-            seconds, memory = both("seconds"), both("peak_mb")
-            ratios = [a / b for a, b in seconds]
-            middle = lambda pairs, side: statistics.median(p[side] for p in pairs)
-            print(f"{stage:12}{middle(seconds, 0):9.2f}s{middle(seconds, 1):9.2f}s{min(ratios):14.2f}{statistics.median(ratios):10.2f}"
-                  f"{middle(memory, 0):12.0f}{middle(memory, 1):9.0f}{middle(memory, 0) / middle(memory, 1):9.2f}")
+        for precision in result["rounds"][0]["oncotome"]:
+            print(f"\ncase {result['case']}, {precision}, {result['gflop_per_window']:.1f} GFLOP a window, grid {result['grid']}, "
+                  f"equal voxels {min(r['equal'][precision] for r in result['rounds']):.6f}")
+            print(f"{'':12}{'nnU-Net':>10}{'Oncotome':>10}{'ratio: least, median':>24}{'MB':>12}{'MB':>9}{'ratio':>9}")
+            best = [min(r["nnunet"].values(), key=lambda v: v["seconds"]["total"]) for r in result["rounds"]]
+            for stage in STAGES:
+                both = lambda key: [(b[key][stage], r["oncotome"][precision][key][stage]) for b, r in zip(best, result["rounds"])]
+                seconds, memory = both("seconds"), both("peak_mb")
+                ratios = [a / b for a, b in seconds]
+                middle = lambda pairs, side: statistics.median(p[side] for p in pairs)
+                print(f"{stage:12}{middle(seconds, 0):9.2f}s{middle(seconds, 1):9.2f}s{min(ratios):14.2f}{statistics.median(ratios):10.2f}"
+                      f"{middle(memory, 0):12.0f}{middle(memory, 1):9.0f}{middle(memory, 0) / middle(memory, 1):9.2f}")
 
 
 def main():
@@ -161,6 +167,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cases", nargs="+", default=["3", "60", "3m"])
+    parser.add_argument("--precision", nargs="+", default=["f32"])
     arguments = parser.parse_args()
     enter(arguments.venv)
     os.environ.update({f"nnUNet_{p}": "/nonexistent" for p in ("raw", "preprocessed", "results")})
