@@ -12,7 +12,10 @@ struct F32 {
   static constexpr int kStep = 1;
 
   static float round(float value) { return value; }
-  static void put(float* to, Lanes value) { store_lanes(to, value); }
+  template <class Part>
+  static void put(float* to, Part value) {
+    store_lanes(to, value);
+  }
   static Lanes get(const float* from) { return load_lanes(from); }
   static Lanes spread(const float* from) { return spread_lanes(*from); }
   static Lanes multiply_add(Lanes value, Lanes weights, Lanes sum) {

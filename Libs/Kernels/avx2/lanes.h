@@ -14,7 +14,11 @@ struct Lanes {
 
   Lanes operator+(Lanes other) const { return {_mm256_add_ps(low, other.low), _mm256_add_ps(high, other.high)}; }
 };
+using Register = __m256;
 constexpr int kRegisters = 16, kLaneRegisters = 2;
+
+inline Register load_register(const float* from) { return _mm256_loadu_ps(from); }
+inline void store_lanes(float* to, Register v) { _mm256_storeu_ps(to, v); }
 
 inline Lanes spread_lanes(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
 inline Lanes load_lanes(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }

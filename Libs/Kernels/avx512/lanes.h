@@ -10,7 +10,10 @@ namespace oncotome::kernels {
 namespace {
 
 using Lanes = __m512;
+using Register = __m512;
 constexpr int kRegisters = 32, kLaneRegisters = 1;
+
+inline Register load_register(const float* from) { return _mm512_loadu_ps(from); }
 
 inline Lanes spread_lanes(float value) { return _mm512_set1_ps(value); }
 inline Lanes load_lanes(const float* from) { return _mm512_loadu_ps(from); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "../avx512/winograd_convolution.h"
+#include "../winograd/convolution.h"
 #include "math_bf16.h"
 
 namespace oncotome::kernels {

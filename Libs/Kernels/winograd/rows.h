@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../values.h"
-#include "winograd_box.h"
+#include "box.h"
 
 /// What a Winograd convolution reads and writes: rows of 16 channels, with all that is done to them on the way.
 namespace oncotome::kernels {
@@ -14,16 +14,16 @@ namespace {
 template <class Load>
 void load_row(Load load, int count, const Reader& reader, bool plain, float* to) {
   if (plain) {
-    for (int i = 0; i < count; ++i) _mm512_store_ps(to + i * kBlock, load(i));
+    for (int i = 0; i < count; ++i) store_lanes(to + i * kBlock, load(i));
   } else if (is_slow(reader.activation)) {
-    for (int i = 0; i < count; ++i) _mm512_store_ps(to + i * kBlock, reader.slow(load(i)));
+    for (int i = 0; i < count; ++i) store_lanes(to + i * kBlock, reader.slow(load(i)));
   } else {
-    for (int i = 0; i < count; ++i) _mm512_store_ps(to + i * kBlock, reader.fast(load(i)));
+    for (int i = 0; i < count; ++i) store_lanes(to + i * kBlock, reader.fast(load(i)));
   }
 }
 
 inline void zero_row(float* to, int count) {
-  for (int i = 0; i < count; ++i) _mm512_store_ps(to + i * kBlock, _mm512_setzero_ps());
+  for (int i = 0; i < count; ++i) store_lanes(to + i * kBlock, Lanes{});
 }
 
 /// One block of a source into its part of the patch, zeros where the input ends.
@@ -47,7 +47,7 @@ inline void load_block(const ConvShape& shape, const Box& box, const Source& sou
       zero_row(to, left);
       if (shape.in_element == Element::f32) {
         const float* from = static_cast<const float*>(source.data) + at;
-        load_row([from](int i) { return _mm512_load_ps(from + i * kBlock); }, count, reader, plain, to + left * kBlock);
+        load_row([from](int i) { return load_lanes(from + i * kBlock); }, count, reader, plain, to + left * kBlock);
       } else {
         const std::uint16_t* from = static_cast<const std::uint16_t*>(source.data) + at;
         load_row([from](int i) { return load_bf16(from + i * kBlock); }, count, reader, plain, to + left * kBlock);
@@ -102,33 +102,27 @@ __attribute__((always_inline)) inline void ask_for_output(const ConvShape& shape
 }
 
 struct Moments {
-  __m512d sum[2], square[2];
-
-  Moments() { sum[0] = sum[1] = square[0] = square[1] = _mm512_setzero_pd(); }
-  static void add(__m512 value, __m512d* to) {
-    to[0] = _mm512_add_pd(to[0], _mm512_cvtps_pd(_mm512_castps512_ps256(value)));
-    to[1] = _mm512_add_pd(to[1], _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1)));
-  }
+  double sum[kBlock] = {}, square[kBlock] = {};
 };
 
 /// One row of results: bias and residual added, summed for the statistics, activated and stored.
 template <class Math, bool kResidual, bool kSums>
-void store_row(const float* from, int count, __m512 bias, Activation activation, __m512 slope, const void* residual,
+void store_row(const float* from, int count, Lanes bias, Activation activation, Lanes slope, const void* residual,
                void* to, std::size_t at, Element element, Moments* moments) {
-  __m512 sum = _mm512_setzero_ps(), square = _mm512_setzero_ps();
+  Lanes sum = {}, square = {};
   for (int i = 0; i < count; ++i, at += kBlock) {
-    __m512 value = _mm512_add_ps(_mm512_load_ps(from + i * kBlock), bias);
-    if (kResidual) value = _mm512_add_ps(value, Math::load(residual, at, element));
+    Lanes value = load_lanes(from + i * kBlock) + bias;
+    if (kResidual) value = value + Math::load(residual, at, element);
     if (kSums) {
-      sum = _mm512_add_ps(sum, value);
-      square = _mm512_fmadd_ps(value, value, square);
+      sum = sum + value;
+      square = multiply_add(value, value, square);
     }
     value = is_slow(activation) ? activate_slowly(activation, value) : activate_slope(value, slope);
     Math::store(value, to, at, element);
   }
   if (kSums) {
-    Moments::add(sum, moments->sum);
-    Moments::add(square, moments->square);
+    add_to_doubles(moments->sum, sum);
+    add_to_doubles(moments->square, square);
   }
 }
 
@@ -137,12 +131,12 @@ void store_box(const ConvShape& shape, const Box& box, const ConvArguments& argu
                const float* sums) {
   const std::size_t channels = static_cast<std::size_t>(shape.out_blocks()) * kBlock;
   const int planes = box.tiles[0] * (shape.kernel[0] == 3 ? 2 : 1), rows = 2 * box.tiles[1], row = 2 * box.tiles[2];
-  const __m512 slope = _mm512_set1_ps(slope_of(arguments.activation, arguments.slope));
+  const Lanes slope = spread_lanes(slope_of(arguments.activation, arguments.slope));
   const auto store = arguments.residual ? (statistics ? store_row<Math, true, true> : store_row<Math, true, false>)
                                         : (statistics ? store_row<Math, false, true> : store_row<Math, false, false>);
   for (int b = 0; b < box.out_blocks; ++b, sums += static_cast<std::size_t>(planes) * rows * row * kBlock) {
     const int block = box.first_block + b;
-    const __m512 bias = arguments.bias ? _mm512_loadu_ps(arguments.bias + block * kBlock) : _mm512_setzero_ps();
+    const Lanes bias = arguments.bias ? load_lanes(arguments.bias + block * kBlock) : Lanes{};
     Moments moments;
     for (int z = 0; z < box.out_size[0]; ++z)
       for (int y = 0; y < box.out_size[1]; ++y) {
@@ -153,10 +147,10 @@ void store_box(const ConvShape& shape, const Box& box, const ConvArguments& argu
               arguments.activation, slope, arguments.residual, arguments.output, at, shape.out_element, &moments);
       }
     if (!statistics) continue;
-    for (int half = 0; half < 2; ++half) {
-      double *sum = statistics + block * kBlock + 8 * half, *square = sum + channels;
-      _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), moments.sum[half]));
-      _mm512_storeu_pd(square, _mm512_add_pd(_mm512_loadu_pd(square), moments.square[half]));
+    double *sum = statistics + block * kBlock, *square = sum + channels;
+    for (int i = 0; i < kBlock; ++i) {
+      sum[i] += moments.sum[i];
+      square[i] += moments.square[i];
     }
   }
 }

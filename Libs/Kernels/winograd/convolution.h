@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "winograd.h"
-#include "winograd_rows.h"
+#include "multiply.h"
+#include "rows.h"
+#include "transform.h"
 
 /// The functions of a ConvKernel by Winograd, for a Math that says what the products are made of.
 namespace oncotome::kernels {
@@ -42,6 +43,11 @@ inline const char* declines_winograd(const ConvShape& shape) {
   return nullptr;
 }
 
+inline const char* declines_f32_winograd(const ConvShape& shape) {
+  if (shape.in_element != Element::f32 || shape.out_element != Element::f32) return "not float32";
+  return declines_winograd(shape);
+}
+
 inline std::size_t position_size(const ConvShape& shape) {
   return static_cast<std::size_t>(shape.in_blocks()) * shape.out_blocks() * kBlock * kBlock;
 }
@@ -74,9 +80,10 @@ std::size_t packed_winograd(const ConvShape& shape) {
   return passes(shape) * kPositions * position_size(shape) * sizeof(typename Math::Value);
 }
 
-/// To [position][panel of 32 (16) output channels][channels / kStep][32 (16)][kStep].
+/// To [position][panel of kPanel blocks of output channels][channels / kStep][output channel][kStep].
 template <class Math>
 void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
+  constexpr int panel = kPanel * kBlock;
   auto* to = static_cast<typename Math::Value*>(packed);
   const std::size_t size = position_size(shape);
   const int taps = shape.kernel[0] * 9, positions = passes(shape) * kPositions;
@@ -84,10 +91,11 @@ void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
   int channel = 0, row = 0;
   for (int s = 0; s < shape.source_count; row += (-shape.source_channels[s] % kBlock + kBlock) % kBlock, ++s)
     for (int i = 0; i < shape.source_channels[s]; ++i, ++channel, ++row)
-      for (int first = 0; first < shape.out_channels; first += 32) {
-        const int width = least(32, shape.out_blocks() * kBlock - first), count = least(32, shape.out_channels - first);
+      for (int first = 0; first < shape.out_channels; first += panel) {
+        const int width = least(panel, shape.out_blocks() * kBlock - first),
+                  count = least(panel, shape.out_channels - first);
         const float* from = weight + (static_cast<std::size_t>(first) * shape.in_channels() + channel) * taps;
-        double u[32][4 * kPositions];
+        double u[panel][4 * kPositions];
         for (int o = 0; o < count; ++o)
           transform_weight(from + static_cast<std::size_t>(o) * shape.in_channels() * taps, shape.kernel[0], u[o]);
         auto* at = to + static_cast<std::size_t>(first) * shape.in_blocks() * kBlock +
@@ -107,6 +115,20 @@ std::size_t scratch_winograd(const ConvShape& shape) {
   const Geometry geometry(shape);
   return kPositions * (geometry.values * sizeof(typename Math::Value) + geometry.products * sizeof(float)) +
          (geometry.patch + geometry.sums) * sizeof(float);
+}
+
+/// One box's sums, complete, from its patch.
+template <class Math, int kPass>
+void run_pass(const Box& box, const typename Math::Value* weights, std::size_t position_weights,
+              const Scratch& scratch) {
+  using Value = typename Math::Value;
+  Value* values = static_cast<Value*>(scratch.values);
+  transform_in<Math, kPass>(box, scratch.patch, values, scratch.value_stride);
+  const Value* u = weights + kPass * (kPass > 0) * kPositions * position_weights;
+  for (int f = 0; f < kPositions; ++f)
+    multiply<Math>(box, values + f * scratch.value_stride, u + f * position_weights,
+                   scratch.products + f * scratch.product_stride);
+  transform_out<kPass>(box, scratch.products, scratch.product_stride, scratch.sums);
 }
 
 template <class Math>
