@@ -168,10 +168,14 @@ Value Lowering::convolution(const Node& node, Value x) {
 
 Value Lowering::blocked(const Value& x) {
   if (!x.parts[0].planar) return x;
+  const auto known = blocked_.find(x.parts[0].buffer);
+  if (known != blocked_.end()) return known->second;
   const int channels = x.parts[0].channels;
   emit(Kind::block, x, x.extent, channels);
-  const Value y = result(channels, x.extent);
+  Value y = result(channels, x.extent);
   plan_->steps.back().output = y.parts[0].buffer;
+  y.sole = x.sole || (x.parts[0].buffer == kInput && uses_[0] == 1);
+  if (!y.sole) blocked_[x.parts[0].buffer] = y;
   return y;
 }
 

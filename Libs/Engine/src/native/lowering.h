@@ -65,6 +65,7 @@ class Lowering {
   std::vector<int> uses_;
   std::vector<bool> precise_;  ///< Convolutions that are stored in float32.
   std::vector<Value> values_;
+  std::map<int, Value> blocked_;  ///< Of planes that several read.
   int node_ = 0;
 };
 
