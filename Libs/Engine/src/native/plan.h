@@ -34,7 +34,7 @@ struct Buffer {
 struct Part {
   int buffer = kNone;
   int channels = 0;
-  bool planar = false;      ///< [C][D][H][W] in float32; nothing is yet to be done then.
+  bool planar = false;  ///< [C][D][H][W] in float32; nothing is yet to be done then.
   kernels::Element element = kernels::Element::f32;
   int scale_shift = kNone;  ///< A buffer of [2][whole blocks of channels], or
   PerChannel scale{}, shift{};
@@ -98,8 +98,8 @@ struct Plan {
   std::vector<std::int64_t> output_shape{};
   std::vector<Step> steps{};
   std::vector<Buffer> buffers{};
-  std::size_t arena_bytes = 0, live_bytes = 0;  ///< And the most that any step needs.
-  std::size_t scratch_bytes = 0;                ///< Per thread.
+  std::size_t arena_bytes = 0, live_bytes = 0;       ///< And the most that any step needs.
+  std::size_t scratch_bytes = 0;                     ///< Per thread.
   kernels::Element element = kernels::Element::f32;  ///< Of all blocks but what the last convolution reads.
 };
 
