@@ -106,7 +106,8 @@ ConvShape same_size(int in, int out, const Dhw& extent, const Dhw& kernel) {
 std::vector<ConvShape> awkward() {
   return {same_size(32, 32, {97, 131, 45}, {3, 3, 3}), same_size(64, 64, {13, 17, 19}, {3, 3, 3}),
           same_size(20, 24, {32, 32, 32}, {3, 3, 3}),  same_size(90, 50, {16, 16, 16}, {3, 3, 3}),
-          same_size(32, 32, {19, 96, 96}, {1, 3, 3}),  same_size(32, 32, {19, 96, 96}, {3, 1, 1})};
+          same_size(32, 32, {19, 96, 96}, {1, 3, 3}),  same_size(32, 32, {19, 96, 96}, {3, 1, 1}),
+          same_size(4, 32, {19, 96, 96}, {1, 3, 3})};
 }
 
 const std::set<std::string> kQuick = {"conv 3x3x3 32->32 at 64x64x64",

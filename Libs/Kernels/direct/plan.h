@@ -16,6 +16,7 @@ struct DirectFormat {
 };
 
 constexpr int kMaxKernel = 16, kMaxTaps = 512;
+constexpr int kStepsAtOnce = 2;
 /// Output blocks that are summed together: one, where a step of two would load more often than it multiplies.
 constexpr int kMaxGroup = kLaneRegisters == 1 ? 6 : 1;
 
@@ -26,7 +27,7 @@ constexpr int max_points(int group) {
 }
 
 inline int divide_up(int a, int b) { return (a + b - 1) / b; }
-inline int smaller(int a, int b) { return a < b ? a : b; }
+constexpr int smaller(int a, int b) { return a < b ? a : b; }
 inline int divide_down(int a, int b) { return a >= 0 ? a / b : -divide_up(-a, b); }
 
 /// Taps along x that are summed in one step: one, or two (of which the second may lack: -1).
@@ -49,9 +50,26 @@ inline int column_steps(const ConvShape& s, bool pairs, ColumnStep* steps) {
   return count;
 }
 
+/// Steps of an input block that sum more than filler channels: `channels` are those from the block on. Whole multiples
+/// of kStepsAtOnce, unless a full block has fewer.
+inline int block_steps(const DirectFormat& format, int channels) {
+  const int step = kBlock / format.steps, real = divide_up(divide_up(channels, step), kStepsAtOnce) * kStepsAtOnce;
+  return smaller(real, format.steps);
+}
+
+/// Calls `block` for each input block with the channels of its source from there on; each of a planar input's channels
+/// is a block.
+template <class Block>
+inline void each_block(const ConvShape& s, const Block& block) {
+  const int size = s.in_layout == Layout::planar ? 1 : kBlock;
+  for (int source = 0; source < s.source_count; ++source)
+    for (int c = 0; c < s.source_channels[source]; c += size) block(s.source_channels[source] - c);
+}
+
 struct DirectPlan {
   DirectFormat format;
   int blocks;                    ///< Of the input: channel blocks, or a planar input's channels.
+  int steps;                     ///< Of all input blocks for a tap.
   int column_steps, taps;        ///< Of a block.
   int in_step[3], out_step[3];   ///< The stride of a convolution, and of a transposed one.
   int gap[3];                    ///< From one plane (row) of a tile to the next: the dilation, or 1.
@@ -61,7 +79,7 @@ struct DirectPlan {
   int chunk;                     ///< Input blocks that are summed before the next rows are.
   int box[3], columns;           ///< Inputs of a slab; x is cut into in_step[2] phases of so many columns.
   std::ptrdiff_t row_bytes, plane_bytes, block_bytes;
-  std::ptrdiff_t box_bytes, sum_bytes;
+  std::ptrdiff_t box_bytes, sum_bytes;  ///< Of a thread; after them lie the steps of the input blocks.
 };
 
 /// Bytes of the weights of an input block, and from one output block to the next (no multiple of a page).
@@ -120,7 +138,7 @@ inline double plan_cost(const ConvShape& s, const DirectPlan& p, double row) {
   const double points = static_cast<double>(inputs_of(s, p, 0, p.tile[0])) * p.box[1] * p.columns * p.in_step[2];
   const double load = p.blocks * points * 8 * p.format.point_bytes / 32;
   const double rows = static_cast<double>(p.tile[0]) * p.tile[1];
-  const double taps = static_cast<double>(p.taps) / (p.out_step[0] * p.out_step[1]) * p.blocks * p.format.steps;
+  const double taps = static_cast<double>(p.taps) / (p.out_step[0] * p.out_step[1]) * p.steps;
   const double weights = 0.1 * static_cast<double>(direct_weight_pitch(p)) * p.co_tile * p.tile[0] / p.slab;
   const double tiles = static_cast<double>(p.counts[0]) * p.counts[1] * p.counts[2] * p.co_count;
   return (load + rows * (row * taps + 300) + weights + 4000) * (tiles + 1);
@@ -133,8 +151,9 @@ inline DirectPlan direct_plan(const ConvShape& s, const DirectFormat& format) {
   DirectPlan p = {};
   p.format = format;
   p.blocks = s.in_layout == Layout::planar ? s.in_channels() : s.in_blocks();
-  ColumnStep steps[kMaxKernel];
-  p.column_steps = column_steps(s, format.pairs_taps, steps);
+  each_block(s, [&](int channels) { p.steps += block_steps(format, channels); });
+  ColumnStep columns[kMaxKernel];
+  p.column_steps = column_steps(s, format.pairs_taps, columns);
   p.taps = s.kernel[0] * s.kernel[1] * p.column_steps;
   const int chunk = kMaxSteps / (p.taps * format.steps);
   p.chunk = chunk < 1 ? 1 : chunk < p.blocks ? chunk : p.blocks;

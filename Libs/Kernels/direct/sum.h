@@ -19,6 +19,7 @@ struct DirectSum {
   const char* box;
   const char* weights;
   const DirectTap* taps;
+  const std::uint8_t* steps;  ///< Of each input block, as block_steps().
   int tap_count, blocks;
   std::ptrdiff_t box_block, weight_block, weight_pitch;  ///< Bytes to the next input block, and output block.
   float* sums;                                           ///< float or int32, 16 of a point and output block.
@@ -33,18 +34,22 @@ struct DirectSum {
 
 // Op: Sum, Values; kPoint bytes of a point, kSteps; start, load, store, values, spread and add.
 template <class Op, int kGroup, int kPoints, int kFrom, int kTo>
-__attribute__((always_inline)) inline void add_tap(const char* box, const char* weights, std::ptrdiff_t pitch,
-                                                   typename Op::Sum (&sums)[kGroup][kPoints]) {
+__attribute__((always_inline)) inline void add_tap(const char* box, const char* weights, int steps,
+                                                   std::ptrdiff_t pitch, typename Op::Sum (&sums)[kGroup][kPoints]) {
+  constexpr int kOnce = smaller(Op::kSteps, kStepsAtOnce);
+  if (Op::kSteps == kOnce) steps = kOnce;
+  for (int step = 0; step < steps; step += kOnce) {
 #pragma GCC unroll 2
-  for (int step = 0; step < Op::kSteps; ++step) {
-    typename Op::Values w[kGroup];
+    for (int s = step; s < step + kOnce; ++s) {
+      typename Op::Values w[kGroup];
 #pragma GCC unroll 8
-    for (int n = 0; n < kGroup; ++n) w[n] = Op::values(weights + n * pitch + step * 64);
+      for (int n = 0; n < kGroup; ++n) w[n] = Op::values(weights + n * pitch + s * 64);
 #pragma GCC unroll 16
-    for (int i = kFrom; i < kTo; ++i) {
-      const typename Op::Values x = Op::spread(box + i * Op::kPoint + step * 4);
+      for (int i = kFrom; i < kTo; ++i) {
+        const typename Op::Values x = Op::spread(box + i * Op::kPoint + s * 4);
 #pragma GCC unroll 8
-      for (int n = 0; n < kGroup; ++n) sums[n][i] = Op::add(sums[n][i], x, w[n]);
+        for (int n = 0; n < kGroup; ++n) sums[n][i] = Op::add(sums[n][i], x, w[n]);
+      }
     }
   }
 }
@@ -95,20 +100,22 @@ __attribute__((noinline)) void sum_block(const Op& op, const DirectSum& a) {
   if (a.finish) ask_for_outputs<kGroup, kPoints>(a);
   const char* box = a.box;
   const char* weights = a.weights;
-  for (int b = 0; b < a.blocks; ++b, box += a.box_block, weights += a.weight_block)
+  for (int b = 0; b < a.blocks; ++b, box += a.box_block, weights += a.weight_block) {
+    const int steps = a.steps[b];
     for (const DirectTap *t = a.taps, *end = t + a.tap_count; t < end; ++t) {
       const char *x = box + t->box, *w = weights + t->weights;
       const std::int32_t skip = t->skip & a.ends;
       if (kPoints > 1 && skip == kFirst) {
-        add_tap<Op, kGroup, kPoints, kPoints == 1 ? 0 : 1, kPoints>(x, w, a.weight_pitch, sums);
+        add_tap<Op, kGroup, kPoints, kPoints == 1 ? 0 : 1, kPoints>(x, w, steps, a.weight_pitch, sums);
         continue;
       }
       if (kPoints > 1 && skip == kLast) {
-        add_tap<Op, kGroup, kPoints, 0, kPoints == 1 ? 1 : kPoints - 1>(x, w, a.weight_pitch, sums);
+        add_tap<Op, kGroup, kPoints, 0, kPoints == 1 ? 1 : kPoints - 1>(x, w, steps, a.weight_pitch, sums);
         continue;
       }
-      add_tap<Op, kGroup, kPoints, 0, kPoints>(x, w, a.weight_pitch, sums);
+      add_tap<Op, kGroup, kPoints, 0, kPoints>(x, w, steps, a.weight_pitch, sums);
     }
+  }
   if (a.add)
 #pragma GCC unroll 8
     for (int n = 0; n < kGroup; ++n)

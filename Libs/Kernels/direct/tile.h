@@ -126,7 +126,7 @@ void run_row(const Op& op, const DirectPlan& p, const DirectFinish& f, const Dir
 /// Sums a slab, a tile that begins and ends with it, from a filled box; meanwhile asks for the planes up to `next`.
 template <class Op>
 void run_slab(const Op& op, const DirectPlan& p, const DirectFinish& f, const DirectTile& t,
-              const DirectColumns* columns, int next, const char* box, float* sums) {
+              const DirectColumns* columns, int next, const char* box, const std::uint8_t* steps, float* sums) {
   const ConvShape& s = *f.shape;
   const ConvArguments& a = *f.arguments;
   DirectTap taps[kMaxTaps];
@@ -146,6 +146,7 @@ void run_slab(const Op& op, const DirectPlan& p, const DirectFinish& f, const Di
       sum.blocks = p.blocks - block < p.chunk ? p.blocks - block : p.chunk;
       sum.weights = static_cast<const char*>(a.weights) + co * sum.weight_pitch + block * sum.weight_block;
       sum.box = box + block * p.block_bytes;
+      sum.steps = steps + block;
       sum.add = block > 0;
       sum.sums = sums;
       r.is_last = block + sum.blocks == p.blocks;
@@ -168,6 +169,9 @@ void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int
   DirectPlan p = direct_plan(s, Op::format());
   DirectTile t = direct_tile(s, p, index);
   auto* sums = reinterpret_cast<float*>(static_cast<char*>(scratch) + p.box_bytes);
+  auto* steps = reinterpret_cast<std::uint8_t*>(sums) + p.sum_bytes;
+  int blocks = 0;
+  each_block(s, [&](int channels) { steps[blocks++] = static_cast<std::uint8_t>(block_steps(p.format, channels)); });
   const bool in_place = Op::is_stored(s.in_element) && is_read_in_place(s, a);
   const char* box = in_place ? box_in_place(s, a, t, p) : static_cast<const char*>(scratch);
   DirectFinish f = {&s, &a, nullptr, std::int64_t{s.out[0]} * s.out[1] * s.out[2], p.out_step[2]};
@@ -185,7 +189,7 @@ void run_direct_tile(Op op, const ConvShape& s, const ConvArguments& a, std::int
     t.size[0] = smaller(p.slab, size - done);
     t.end = until(done + p.slab);
     if (!in_place) op.fill(s, p, a, t, static_cast<char*>(scratch));
-    run_slab(op, p, f, t, columns, until(done + 2 * p.slab), box, sums);
+    run_slab(op, p, f, t, columns, until(done + 2 * p.slab), box, steps, sums);
   }
 }
 
@@ -193,7 +197,9 @@ inline std::int64_t direct_tiles(const DirectPlan& p) {
   return std::int64_t{p.counts[0]} * p.counts[1] * p.counts[2] * p.co_count;
 }
 
-inline std::size_t direct_scratch(const DirectPlan& p) { return static_cast<std::size_t>(p.box_bytes + p.sum_bytes); }
+inline std::size_t direct_scratch(const DirectPlan& p) {
+  return static_cast<std::size_t>(p.box_bytes + p.sum_bytes + p.blocks);
+}
 
 /// Why no direct kernel takes a shape, or null.
 inline const char* direct_declines(const ConvShape& s) {

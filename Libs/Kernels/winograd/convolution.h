@@ -28,7 +28,10 @@ inline bool gains_by_winograd(const ConvShape& shape) {
     products *= shape.kernel[axis] == 3 ? (shape.out[axis] + 1) / 2 : shape.out[axis];
     direct *= valid_taps(shape, axis);
   }
-  return products + kWeightCost * depth * 16 < direct + kWeightCost * taps;
+  // Direct sums leave filler channels out.
+  const double real = static_cast<double>(shape.in_channels()) / (shape.in_blocks() * kBlock);
+  return static_cast<double>(products + kWeightCost * depth * 16) <
+         static_cast<double>(direct + kWeightCost * taps) * real;
 }
 
 inline const char* declines_winograd(const ConvShape& shape) {
@@ -39,7 +42,7 @@ inline const char* declines_winograd(const ConvShape& shape) {
     if (shape.stride[axis] != 1 || shape.dilation[axis] != 1) return "stride or dilation";
   if ((shape.kernel[0] != 3 && shape.kernel[0] != 1) || shape.kernel[1] != 3 || shape.kernel[2] != 3)
     return "kernel is neither 3x3x3 nor 1x3x3";
-  if (!gains_by_winograd(shape)) return "too few tiles";
+  if (!gains_by_winograd(shape)) return "too few tiles or channels";
   return nullptr;
 }
 
