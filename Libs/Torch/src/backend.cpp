@@ -65,9 +65,12 @@ class TorchExecutable : public engine::Executable {
       for (int input : node.inputs) last_use_.at(static_cast<std::size_t>(input)) = i;
       last_use_.push_back(i);
     }
+    for (const int output : graph_.output_nodes()) last_use_.at(static_cast<std::size_t>(output)) = graph_.nodes.size();
   }
 
-  Tensor run(const Tensor& input, const Job& job) const override {
+  Tensor run(const Tensor& input, const Job& job) const override { return std::move(run_all(input, job)[0]); }
+
+  std::vector<Tensor> run_all(const Tensor& input, const Job& job) const override {
     return translated([&] {
       const at::InferenceMode guard;
       const at::Tensor x =
@@ -83,7 +86,10 @@ class TorchExecutable : public engine::Executable {
           if (last_use_[static_cast<std::size_t>(n)] == i) values[static_cast<std::size_t>(n)].reset();
         values[i] = node.op == Op::input ? x : evaluate(node, weights_[i], biases_[i], inputs, job);
       }
-      return to_tensor(values.back());
+      std::vector<Tensor> outputs;
+      for (const int output : graph_.output_nodes())
+        outputs.push_back(to_tensor(values[static_cast<std::size_t>(output)]));
+      return outputs;
     });
   }
 
@@ -199,6 +205,7 @@ class TorchExecutable : public engine::Executable {
         if (node.weight.empty()) return standardized(x, node.epsilon, job);
         return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, node.epsilon, false);
       case Op::batch_norm:
+        if (node.stored) break;
         return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, node.epsilon, false);
       case Op::affine:
         return at::addcmul(bias.view({1, -1, 1, 1, 1}), x, weight.view({1, -1, 1, 1, 1}));
@@ -216,6 +223,8 @@ class TorchExecutable : public engine::Executable {
         return at::avg_pool3d(x, list(node.stride), list(node.stride));
       case Op::max_pool:
         return at::max_pool3d(x, list(node.kernel), list(node.stride), list(node.pad_before));
+      case Op::adaptive_avg_pool:
+        return at::adaptive_avg_pool3d(x, list(node.kernel));
       case Op::add:
         return x + in[1];
       case Op::concat:
@@ -231,10 +240,11 @@ class TorchExecutable : public engine::Executable {
         return at::upsample_trilinear3d(
             x, {x.size(axes::D) * node.stride[0], x.size(axes::H) * node.stride[1], x.size(axes::W) * node.stride[2]},
             /*align_corners=*/false);
+      case Op::dropout:
       case Op::input:
         break;
     }
-    throw Error(ErrorCode::internal, "a graph node has no operation");
+    throw Error(ErrorCode::internal, "a graph node has no operation outside of training");
   }
 
   const Graph graph_;

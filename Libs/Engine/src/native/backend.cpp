@@ -56,20 +56,23 @@ class NativeExecutable : public Executable {
       }
   }
 
-  Tensor run(const Tensor& input, const Job& job) const override {
+  Tensor run(const Tensor& input, const Job& job) const override { return std::move(run_all(input, job)[0]); }
+
+  std::vector<Tensor> run_all(const Tensor& input, const Job& job) const override {
     try {
       const std::shared_ptr<const Plan> plan = plan_for(input.shape);
       const std::size_t bytes =
           plan->arena_bytes + (plan->scratch_bytes + 64) * static_cast<std::size_t>(options_.threads) + 64;
-      Tensor output(plan->output_shape);
+      std::vector<Tensor> outputs;
+      for (const auto& shape : plan->output_shapes) outputs.emplace_back(shape);
       Pages arena = arenas_->take(bytes);
       if (options_.poison) {
         std::memset(arena.data(), 0xFF, arena.size());
-        std::memset(output.values.data(), 0xFF, output.values.size() * sizeof(float));
+        for (Tensor& output : outputs) std::memset(output.values.data(), 0xFF, output.values.size() * sizeof(float));
       }
-      run_plan(*plan, network_, pointwise_, options_.threads, input, arena.data(), output, job);
+      run_plan(*plan, network_, pointwise_, options_.threads, input, arena.data(), outputs, job);
       arenas_->give_back(std::move(arena));
-      return output;
+      return outputs;
     } catch (const std::bad_alloc&) {
       throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
     }

@@ -12,10 +12,6 @@ using kernels::Activation;
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) {
-  throw Error(ErrorCode::backend_failed, "the network does not take an input of this shape: " + what);
-}
-
 Activation kind_of(Op op) {
   switch (op) {
     case Op::relu:
@@ -35,6 +31,10 @@ Activation kind_of(Op op) {
 
 }  // namespace
 
+void refuse(const std::string& what) {
+  throw Error(ErrorCode::backend_failed, "the network does not take an input of this shape: " + what);
+}
+
 Lowering::Lowering(Network& network, const std::vector<std::int64_t>& input_shape)
     : network_(network), uses_(network.graph.nodes.size()), values_(network.graph.nodes.size()) {
   if (input_shape.size() != 5) refuse("it has not five axes");
@@ -49,8 +49,9 @@ Lowering::Lowering(Network& network, const std::vector<std::int64_t>& input_shap
     if (node.op == Op::batch_norm) plan_->samples = static_cast<int>(input_shape[0]);
     for (const int input : node.inputs) ++uses_[static_cast<std::size_t>(input)];
   }
-  ++uses_.back();
-  find_precise();
+  const std::vector<int> outputs = network.graph.output_nodes();
+  for (const int output : outputs) ++uses_[static_cast<std::size_t>(output)];
+  for (const int output : outputs) find_precise(static_cast<std::size_t>(output));
   for (; node_ < static_cast<int>(values_.size()); ++node_) {
     const auto n = static_cast<std::size_t>(node_);
     const Node& node = network.graph.nodes[n];
@@ -64,26 +65,29 @@ Lowering::Lowering(Network& network, const std::vector<std::int64_t>& input_shap
     }
     values_[n] = std::move(value);
   }
-  Value output = planar(values_.back());
-  if (output.parts[0].buffer == kInput) output = planar(blocked(output));
-  const int last = output.parts[0].buffer;
-  for (Step& step : plan_->steps) {
-    if (step.output == last) step.output = kOutput;
-    if (step.residual == last) step.residual = kOutput;
-    for (Part& source : step.sources)
-      if (source.buffer == last) source.buffer = kOutput;
-  }
-  plan_->output_shape = {input_shape[0], output.parts[0].channels, output.extent[0], output.extent[1],
-                         output.extent[2]};
+  for (const int output : outputs) give(values_[static_cast<std::size_t>(output)], input_shape[0]);
 }
 
-// Half of what few bits cost a network's output is the rounding of what its last convolution reads. That stays in
-// float32 where it comes from convolutions by way of nothing that stores.
-void Lowering::find_precise() {
+void Lowering::give(const Value& x, std::int64_t samples) {
+  Value output = planar(x);
+  if (output.parts[0].buffer == kInput) output = planar(blocked(output));
+  const int last = output.parts[0].buffer, callers = kOutput - static_cast<int>(plan_->output_shapes.size());
+  for (Step& step : plan_->steps) {
+    if (step.output == last) step.output = callers;
+    if (step.residual == last) step.residual = callers;
+    for (Part& source : step.sources)
+      if (source.buffer == last) source.buffer = callers;
+  }
+  plan_->output_shapes.push_back(
+      {samples, output.parts[0].channels, output.extent[0], output.extent[1], output.extent[2]});
+}
+
+// Half of what few bits cost an output is the rounding of what its last convolution reads. That stays in float32 where
+// it comes from convolutions by way of nothing that stores.
+void Lowering::find_precise(std::size_t last) {
   const std::vector<Node>& nodes = network_.graph.nodes;
   precise_.resize(nodes.size());
   const auto convolves = [](const Node& node) { return node.op == Op::conv || node.op == Op::conv_transpose; };
-  std::size_t last = nodes.size() - 1;
   while (nodes[last].op != Op::input && !convolves(nodes[last])) last = static_cast<std::size_t>(nodes[last].inputs[0]);
   std::vector<int> open = nodes[last].inputs, found;
   while (!open.empty()) {
@@ -108,8 +112,10 @@ Value Lowering::lower(const Node& node) {
     case Op::conv_transpose:
       return convolution(node, x);
     case Op::instance_norm:
-    case Op::batch_norm:
     case Op::group_norm:
+      return normalization(node, x);
+    case Op::batch_norm:
+      if (node.stored) break;
       return normalization(node, x);
     case Op::affine:
       return affine(node, x);
@@ -135,12 +141,15 @@ Value Lowering::lower(const Node& node) {
     case Op::max_pool:
     case Op::upsample:
       return resampled(node, x);
+    case Op::adaptive_avg_pool:
+      return averaged(node, x);
     case Op::softmax:
       return softmax(x);
+    case Op::dropout:
     case Op::input:
       break;
   }
-  throw Error(ErrorCode::internal, "a graph node has no operation");
+  throw Error(ErrorCode::internal, "a graph node has no operation outside of training");
 }
 
 Value Lowering::normalization(const Node& node, Value x) {
@@ -274,49 +283,6 @@ Value Lowering::concatenation(const Node& node) {
     all.extent = x.extent;
     all.sole = all.sole && x.sole;
     all.parts.insert(all.parts.end(), x.parts.begin(), x.parts.end());
-  }
-  return all;
-}
-
-Value Lowering::cropped(const Node& node, const Value& source) {
-  const Value x = blocked(source);
-  Extent out = x.extent;
-  out[0] -= static_cast<int>(node.pad_before[0] + node.pad_after[0]);
-  if (out[0] < 1) refuse("nothing is left of its depth");
-  Value all{{}, out, true};
-  for (const Part& part : x.parts) {
-    Step& step = emit(Kind::combine, {{part}, x.extent}, out, part.channels);
-    step.skipped = node.pad_before[0] * x.extent[1] * x.extent[2];
-    const Value one = result(part.channels, out);
-    plan_->steps.back().output = one.parts[0].buffer;
-    all.parts.push_back(one.parts[0]);
-  }
-  return all;
-}
-
-Value Lowering::resampled(const Node& node, const Value& source) {
-  const Value x = blocked(source);
-  const bool grows = node.op == Op::upsample;
-  kernels::PoolShape pool;
-  pool.maximum = node.op == Op::max_pool;
-  Extent out{}, factor{};
-  for (std::size_t a = 0; a < 3; ++a) {
-    factor[a] = pool.stride[a] = static_cast<int>(node.stride[a]);
-    pool.kernel[a] = pool.maximum ? static_cast<int>(node.kernel[a]) : factor[a];
-    pool.pad[a] = static_cast<int>(node.pad_before[a]);
-    pool.in[a] = x.extent[a];
-    const int room = x.extent[a] + static_cast<int>(node.pad_before[a] + node.pad_after[a]) - pool.kernel[a];
-    out[a] = pool.out[a] = grows ? x.extent[a] * factor[a] : room < 0 ? 0 : room / factor[a] + 1;
-    if (out[a] < 1) refuse("a pool is larger than what it pools");
-  }
-  Value all{{}, out, true};
-  for (const Part& part : x.parts) {
-    Step& step = emit(grows ? Kind::upsample : Kind::pool, {{part}, x.extent}, out, part.channels);
-    step.pool = pool;
-    step.factor = factor;
-    const Value one = result(part.channels, out);
-    plan_->steps.back().output = one.parts[0].buffer;
-    all.parts.push_back(one.parts[0]);
   }
   return all;
 }

@@ -32,6 +32,7 @@ class Lowering {
   Value concatenation(const Node& node);
   Value cropped(const Node& node, const Value& x);
   Value resampled(const Node& node, const Value& x);
+  Value averaged(const Node& node, const Value& x);
   Value softmax(const Value& x);
   /// Stores what lets the convolution at `x` add the stored tensor `y`; false where that cannot be.
   bool add_in_place(const Value& x, const Value& y, Value& sum);
@@ -54,7 +55,9 @@ class Lowering {
   Step& emit(Kind kind, const Value& x, const Extent& out, int channels);
   Value result(int channels, const Extent& extent, bool is_planar = false);
   Value result(int channels, const Extent& extent, bool is_planar, kernels::Element element);
-  void find_precise();
+  void find_precise(std::size_t output);
+  /// Has the steps write the next of the caller's tensors.
+  void give(const Value& x, std::int64_t samples);
   int add_buffer(std::size_t bytes);
   bool is_open(const Value& x) const;
   const Tensor& weight(const std::string& name) const;
@@ -68,6 +71,9 @@ class Lowering {
   std::map<int, Value> blocked_;  ///< Of planes that several read.
   int node_ = 0;
 };
+
+/// Throws Error{backend_failed}.
+[[noreturn]] void refuse(const std::string& what);
 
 inline int blocks_of(int channels) { return (channels + kernels::kBlock - 1) / kernels::kBlock; }
 inline int whole_blocks(int channels) { return blocks_of(channels) * kernels::kBlock; }

@@ -21,7 +21,8 @@ namespace oncotome::engine::native {
 /// Values per channel in whole blocks, zeros for fillers.
 using PerChannel = std::shared_ptr<const std::vector<float>>;
 
-constexpr int kNone = -1, kInput = -2, kOutput = -3;  ///< In place of a buffer: none, and the caller's tensors.
+/// In place of a buffer: none, and the caller's tensors; the second output is kOutput - 1.
+constexpr int kNone = -1, kInput = -2, kOutput = -3;
 
 /// Memory of one run.
 struct Buffer {
@@ -62,6 +63,7 @@ enum class Kind {
   block,
   unblock,
   pool,
+  average,  ///< Adaptive, of planes.
   upsample,
   softmax,
   torch,  ///< One node in LibTorch.
@@ -95,12 +97,12 @@ struct Step {
 
 struct Plan {
   int samples = 1;  ///< That go through each step together.
-  std::vector<std::int64_t> output_shape{};
+  std::vector<std::vector<std::int64_t>> output_shapes{};
   std::vector<Step> steps{};
   std::vector<Buffer> buffers{};
   std::size_t arena_bytes = 0, live_bytes = 0;       ///< And the most that any step needs.
   std::size_t scratch_bytes = 0;                     ///< Per thread.
-  kernels::Element element = kernels::Element::f32;  ///< Of all blocks but what the last convolution reads.
+  kernels::Element element = kernels::Element::f32;  ///< Of all blocks but what the last convolutions read.
 };
 
 /// A graph, and what the plans for its shapes have in common.
@@ -125,6 +127,6 @@ void lay_out(Plan& plan);
 
 /// Runs all samples; `arena` has room for the buffers and the scratch of so many threads.
 void run_plan(const Plan& plan, const Network& network, const kernels::Pointwise& pointwise, int threads,
-              const Tensor& input, std::byte* arena, Tensor& output, const Job& job);
+              const Tensor& input, std::byte* arena, std::vector<Tensor>& outputs, const Job& job);
 
 }  // namespace oncotome::engine::native

@@ -19,14 +19,17 @@ class Run {
   Run(const Plan& plan, const Network& network, const kernels::Pointwise& pointwise, int threads, std::byte* arena)
       : plan_(plan), network_(network), pointwise_(pointwise), threads_(threads), arena_(arena) {}
 
-  void all(const Tensor& input, Tensor& output, const Job& job) {
+  void all(const Tensor& input, std::vector<Tensor>& outputs, const Job& job) {
     const auto samples = static_cast<std::size_t>(input.shape[0]), together = static_cast<std::size_t>(plan_.samples);
     input_size_ = input.values.size() / samples;
-    output_size_ = output.values.size() / samples;
+    outputs_.resize(outputs.size());
     job_ = &job;
     for (std::size_t n = 0; n < samples; n += together) {
       input_ = input.values.data() + n * input_size_;
-      output_ = output.values.data() + n * output_size_;
+      for (std::size_t o = 0; o < outputs.size(); ++o) {
+        const std::size_t size = outputs[o].values.size() / samples;
+        outputs_[o] = {outputs[o].values.data() + n * size, size};
+      }
       some(static_cast<double>(n) / static_cast<double>(samples),
            static_cast<double>(together) / static_cast<double>(samples));
     }
@@ -45,7 +48,10 @@ class Run {
   std::byte* at(int buffer, int sample) const {
     const auto n = static_cast<std::size_t>(sample);
     if (buffer == kInput) return const_cast<std::byte*>(reinterpret_cast<const std::byte*>(input_ + n * input_size_));
-    if (buffer == kOutput) return reinterpret_cast<std::byte*>(output_ + n * output_size_);
+    if (buffer <= kOutput) {
+      const auto& [values, size] = outputs_[static_cast<std::size_t>(kOutput - buffer)];
+      return reinterpret_cast<std::byte*>(values + n * size);
+    }
     const Buffer& b = plan_.buffers[static_cast<std::size_t>(buffer)];
     return arena_ + b.offset + n * b.bytes;
   }
@@ -128,6 +134,8 @@ class Run {
       case Kind::pool:
       case Kind::upsample:
         return resample(step);
+      case Kind::average:
+        return average(step);
       case Kind::softmax:
         return softmax(step);
       case Kind::torch:
@@ -242,6 +250,30 @@ class Run {
     });
   }
 
+  void average(const Step& step) {
+    const std::int64_t cells = voxels_of(step.out), voxels = voxels_of(step.in);
+    each(step.channels, [&](int sample, std::int64_t channel, std::byte*) {
+      const float* in = reinterpret_cast<const float*>(at(step.sources[0].buffer, sample)) + channel * voxels;
+      float* out = reinterpret_cast<float*>(at(step.output, sample)) + channel * cells;
+      for (std::int64_t cell = 0; cell < cells; ++cell) {
+        const std::int64_t index[3] = {cell / step.out[2] / step.out[1], cell / step.out[2] % step.out[1],
+                                       cell % step.out[2]};
+        std::int64_t first[3], end[3];
+        for (std::size_t a = 0; a < 3; ++a) {
+          first[a] = index[a] * step.in[a] / step.out[a];
+          end[a] = ((index[a] + 1) * step.in[a] + step.out[a] - 1) / step.out[a];
+        }
+        double sum = 0;
+        for (std::int64_t z = first[0]; z < end[0]; ++z)
+          for (std::int64_t y = first[1]; y < end[1]; ++y)
+            for (std::int64_t x = first[2]; x < end[2]; ++x)
+              sum += static_cast<double>(in[(z * step.in[1] + y) * step.in[2] + x]);
+        const std::int64_t count = (end[0] - first[0]) * (end[1] - first[1]) * (end[2] - first[2]);
+        out[cell] = static_cast<float>(sum / static_cast<double>(count));
+      }
+    });
+  }
+
   void softmax(const Step& step) {
     const std::int64_t voxels = voxels_of(step.out);
     each_run(1, voxels, [&](int sample, std::int64_t, std::int64_t first, std::int64_t n, std::byte*) {
@@ -304,16 +336,16 @@ class Run {
   const int threads_;
   std::byte* const arena_;
   const float* input_ = nullptr;
-  float* output_ = nullptr;
-  std::size_t input_size_ = 0, output_size_ = 0;
+  std::size_t input_size_ = 0;
+  std::vector<std::pair<float*, std::size_t>> outputs_;  ///< And the values of one sample.
   const Job* job_ = nullptr;
 };
 
 }  // namespace
 
 void run_plan(const Plan& plan, const Network& network, const kernels::Pointwise& pointwise, int threads,
-              const Tensor& input, std::byte* arena, Tensor& output, const Job& job) {
-  Run(plan, network, pointwise, threads, arena).all(input, output, job);
+              const Tensor& input, std::byte* arena, std::vector<Tensor>& outputs, const Job& job) {
+  Run(plan, network, pointwise, threads, arena).all(input, outputs, job);
 }
 
 }  // namespace oncotome::engine::native

@@ -37,9 +37,11 @@ struct ExecutionNotes {
 class Executable {
  public:
   virtual ~Executable() = default;
-  /// Input [N,C,D,H,W] to output [N,K,D',H',W']; reports to `job` before each node.
+  /// Input [N,C,D,H,W] to the first output [N,K,D',H',W']; reports to `job` before each node.
   /// Throws Error{backend_failed, out_of_memory, cancelled}.
   virtual Tensor run(const Tensor& input, const Job& job) const = 0;
+  /// To all outputs, in the graph's order. Throws the same.
+  virtual std::vector<Tensor> run_all(const Tensor& input, const Job& job) const { return {run(input, job)}; }
   /// Of the shape that needed the most memory; nothing where the backend does not tell.
   virtual ExecutionNotes notes() const { return {}; }
 };
@@ -60,6 +62,7 @@ class Backend {
   virtual std::string name() const = 0;
   /// "cpu" or "cuda:0".
   virtual std::string device() const = 0;
+  /// Of what inference_graph() gives.
   virtual std::unique_ptr<Executable> compile(const Graph& graph, const Weights& weights) const = 0;
   /// A TorchScript module whose forward takes one tensor and returns one; its code runs. Throws Error{weights_invalid,
   /// model_unsupported}.

@@ -19,7 +19,8 @@ enum class Op {
   conv_transpose,  ///< Weight [Cin,Cout,kD,kH,kW]; the full result is cropped by pad_before/pad_after.
   instance_norm,   ///< (x - mean) / sqrt(biased variance + epsilon) * weight + bias, over D,H,W of each channel;
                    ///< without a weight only the quotient.
-  batch_norm,      ///< The same with the statistics of the whole batch, over N,D,H,W of each channel.
+  batch_norm,      ///< The same with the statistics of the whole batch, over N,D,H,W of each channel; `stored`: with
+                   ///< those that the weights hold beside "<x>.weight", "<x>.running_mean" and "<x>.running_var".
   affine,          ///< x * weight + bias of each channel.
   group_norm,      ///< As instance_norm, over the voxels of each of `groups` runs of channels.
   prelu,           ///< weight[C] below zero.
@@ -30,13 +31,18 @@ enum class Op {
   avg_pool,        ///< Mean of each block of `stride` voxels.
   max_pool,        ///< Maximum of `kernel` voxels every `stride`, of those there are: at most half a kernel lies before
                    ///< the first and after the last (pad_before, equal to pad_after).
-  add,             ///< Of two equal shapes.
-  concat,          ///< Along C.
-  crop_depth,      ///< Drops pad_before[0] and pad_after[0] slices.
-  pad_channels,    ///< Adds pad_before[0] and pad_after[0] channels of zeros.
-  softmax,         ///< Over C.
-  upsample,        ///< D,H,W times `stride`, trilinear between voxel centers (align_corners false).
+  adaptive_avg_pool,  ///< To `kernel` voxels: output i is the mean of floor(i * in / out) to ceil((i + 1) * in / out).
+  dropout,            ///< Zeros with `probability` and the rest divided by one less it, in training alone.
+  add,                ///< Of two equal shapes.
+  concat,             ///< Along C.
+  crop_depth,         ///< Drops pad_before[0] and pad_after[0] slices.
+  pad_channels,       ///< Adds pad_before[0] and pad_after[0] channels of zeros.
+  softmax,            ///< Over C.
+  upsample,           ///< D,H,W times `stride`, trilinear between voxel centers (align_corners false).
 };
+
+/// As it is spelled in Op.
+const char* op_name(Op op);
 
 /// One operation; weight and bias are names in the network's Weights, bias may be empty.
 struct Node {
@@ -51,13 +57,20 @@ struct Node {
   double slope = 0.0;
   double epsilon = 1e-5;
   std::int64_t channels = 0;  ///< Of a convolution's output; 0: as many as the weight has.
-  Dhw kernel{0, 0, 0};        ///< Of a maximum, and of a convolution; zeros then: what the weight has.
+  Dhw kernel{0, 0, 0};        ///< Of a pool, and of a convolution; zeros then: what the weight has.
   std::int64_t groups = 1;
+  bool stored = false;
+  double probability = 0.0;
 };
 
-/// A network as a list in order of evaluation; the last node is its output. 2-D networks are 3-D ones with kD = D = 1.
+/// A network as a list in order of evaluation. 2-D networks are 3-D ones with kD = D = 1.
 struct Graph {
   std::vector<Node> nodes;
+  std::vector<int> outputs{};  ///< Empty: the last node.
+
+  std::vector<int> output_nodes() const {
+    return outputs.empty() ? std::vector<int>{static_cast<int>(nodes.size()) - 1} : outputs;
+  }
 
   int add(Node node) {
     nodes.push_back(std::move(node));
@@ -65,11 +78,25 @@ struct Graph {
   }
 };
 
+/// What a node gives.
+struct NodeShape {
+  std::int64_t channels = 0;
+  Dhw extent{};
+};
+
+/// Of every node, for an input of this shape; convolutions must tell their channels and kernels. Throws
+/// Error{model_invalid} where shapes do not meet or nothing is left.
+std::vector<NodeShape> node_shapes(const Graph& graph, const NodeShape& input);
+
 /// Follows the channels through the graph and compares them, and what kernels are given, with each weight's shape.
 /// Throws Error{weights_invalid} that names the weight that is absent or does not fit.
 void check_weights(const Graph& graph, const Weights& weights, std::int64_t in_channels);
 
 /// Makes BatchNorm's stored statistics and weights what Op::affine takes. Throws Error{weights_invalid}.
 void fold_statistics(const std::string& weight_name, double epsilon, Weights& weights);
+
+/// The graph as backends run it: stored statistics are folded into Op::affine, and dropouts are left out. Throws
+/// Error{weights_invalid}.
+Graph inference_graph(const Graph& graph, Weights& weights);
 
 }  // namespace oncotome::engine
