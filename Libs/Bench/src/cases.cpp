@@ -82,7 +82,7 @@ Task task_of(const ConvShape& s) {
 }
 
 std::vector<ConvShape> convolutions_of(const Net& net) {
-  const auto shapes = node_shapes(net.graph, net.input);
+  const auto shapes = node_shapes(net.graph, shape_of(net.input));
   std::vector<ConvShape> out;
   for (std::size_t n = 0; n < shapes.size(); ++n)
     if (net.graph.nodes[n].op == Op::conv || net.graph.nodes[n].op == Op::conv_transpose)
@@ -143,29 +143,7 @@ Tensor noise(std::vector<std::int64_t> shape, std::uint64_t seed, double sigma, 
   return t;
 }
 
-std::vector<NodeShape> node_shapes(const Graph& graph, const std::vector<std::int64_t>& input) {
-  std::vector<NodeShape> shapes;
-  for (const Node& node : graph.nodes) {
-    NodeShape s = node.inputs.empty() ? NodeShape{input[1], {input[2], input[3], input[4]}}
-                                      : shapes[static_cast<std::size_t>(node.inputs[0])];
-    const bool windows = node.op == Op::conv || node.op == Op::max_pool;
-    for (std::size_t a = 0; a < 3; ++a) {
-      const std::int64_t pad = node.pad_before[a] + node.pad_after[a];
-      if (windows) s.extent[a] = (s.extent[a] + pad - (node.kernel[a] - 1) * node.dilation[a] - 1) / node.stride[a] + 1;
-      if (node.op == Op::conv_transpose) s.extent[a] = (s.extent[a] - 1) * node.stride[a] + node.kernel[a] - pad;
-      if (node.op == Op::avg_pool) s.extent[a] /= node.stride[a];
-    }
-    if (node.op == Op::conv || node.op == Op::conv_transpose) s.channels = node.channels;
-    if (node.op == Op::concat) {
-      s.channels = 0;
-      for (const int from : node.inputs) s.channels += shapes[static_cast<std::size_t>(from)].channels;
-    }
-    shapes.push_back(s);
-  }
-  return shapes;
-}
-
-ConvShape convolution_of(const Graph& graph, const std::vector<NodeShape>& shapes, std::size_t n) {
+ConvShape convolution_of(const Graph& graph, const std::vector<engine::NodeShape>& shapes, std::size_t n) {
   const Node& node = graph.nodes[n];
   ConvShape s;
   s.transposed = node.op == Op::conv_transpose;
@@ -192,7 +170,7 @@ ConvShape convolution_of(const Graph& graph, const std::vector<NodeShape>& shape
 
 engine::Weights random_weights(const Graph& graph, std::int64_t in_channels) {
   engine::Weights weights;
-  const auto shapes = node_shapes(graph, {1, in_channels, 1 << 20, 1 << 20, 1 << 20});
+  const auto shapes = node_shapes(graph, {in_channels, {1 << 20, 1 << 20, 1 << 20}});
   for (std::size_t n = 0; n < shapes.size(); ++n) {
     const Node& node = graph.nodes[n];
     const std::int64_t out = shapes[n].channels;
@@ -206,6 +184,11 @@ engine::Weights random_weights(const Graph& graph, std::int64_t in_channels) {
     } else if (!node.weight.empty()) {
       weights[node.weight] = noise({out}, 2 * n + 2, 0.2);
       for (float& v : weights[node.weight].values) v += 1;
+    }
+    if (node.stored) {
+      const std::string stem = node.weight.substr(0, node.weight.rfind('.') + 1);
+      weights[stem + "running_mean"] = engine::Tensor({out});
+      weights[stem + "running_var"] = engine::Tensor({out}, 1);
     }
     if (!node.bias.empty()) weights[node.bias] = noise({out}, 2 * n + 3, 0.1);
   }
@@ -228,9 +211,7 @@ std::vector<Case> all_cases() {
     if (net.name == "meshnet") continue;
     double operations = 0;
     for (const ConvShape& s : convolutions_of(net)) operations += operations_of(s);
-    const auto make = [net] {
-      return Task{net.graph, random_weights(net.graph, net.input[1]), noise(net.input, 1, 1.0)};
-    };
+    const auto make = [net] { return task_of(net, net.input, 1); };
     cases.push_back({"network/" + net.name, kQuick.count(net.name) != 0, std::nullopt, make, operations});
   }
   return cases;

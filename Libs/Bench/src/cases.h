@@ -28,7 +28,7 @@ engine::Weights random_weights(const engine::Graph& graph, std::int64_t in_chann
 /// Normal noise, the same for the same shape and seed; with `positive` its negative numbers become zeros.
 engine::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t seed, double sigma, bool positive = false);
 
-/// A network and the shape of its input.
+/// A network as it is trained, and the shape of its input.
 struct Net {
   std::string name;
   engine::Graph graph;
@@ -36,14 +36,17 @@ struct Net {
 };
 std::vector<Net> networks();
 
-/// Channels and extent of every node.
-struct NodeShape {
-  std::int64_t channels;
-  engine::Dhw extent;
-};
-std::vector<NodeShape> node_shapes(const engine::Graph& graph, const std::vector<std::int64_t>& input);
+/// The channels and extent of [N,C,D,H,W].
+inline engine::NodeShape shape_of(const std::vector<std::int64_t>& input) {
+  return {input[1], {input[2], input[3], input[4]}};
+}
+
+/// With random weights and noise of that shape; adaptive means, whose cells must be of one size there, become plain
+/// ones.
+Task task_of(const Net& net, const std::vector<std::int64_t>& input, std::uint64_t seed);
 
 /// The convolution of node `n`, with what a concatenation before it joins as its sources.
-kernels::ConvShape convolution_of(const engine::Graph& graph, const std::vector<NodeShape>& shapes, std::size_t n);
+kernels::ConvShape convolution_of(const engine::Graph& graph, const std::vector<engine::NodeShape>& shapes,
+                                  std::size_t n);
 
 }  // namespace oncotome::bench

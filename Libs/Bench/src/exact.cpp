@@ -150,7 +150,7 @@ Values joined(const std::vector<const Values*>& parts) {
 class Network {
  public:
   Network(const Task& task, bool rounds)
-      : task_(task), rounds_(rounds), shapes_(node_shapes(task.graph, task.input.shape)) {}
+      : task_(task), rounds_(rounds), shapes_(engine::node_shapes(task.graph, shape_of(task.input.shape))) {}
 
   engine::Tensor run() {
     const auto& nodes = task_.graph.nodes;
@@ -220,7 +220,7 @@ class Network {
 
   const Task& task_;
   const bool rounds_;
-  const std::vector<NodeShape> shapes_;
+  const std::vector<engine::NodeShape> shapes_;
 };
 
 }  // namespace

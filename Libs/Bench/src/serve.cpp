@@ -16,42 +16,12 @@
 namespace oncotome::bench {
 namespace {
 
-using engine::Op;
 using Json = nlohmann::ordered_json;
-
-const char* name_of(Op op) {
-  switch (op) {
-    case Op::input:
-      return "input";
-    case Op::conv:
-      return "conv";
-    case Op::conv_transpose:
-      return "conv_transpose";
-    case Op::instance_norm:
-      return "instance_norm";
-    case Op::affine:
-      return "affine";
-    case Op::leaky_relu:
-      return "leaky_relu";
-    case Op::relu:
-      return "relu";
-    case Op::avg_pool:
-      return "avg_pool";
-    case Op::max_pool:
-      return "max_pool";
-    case Op::add:
-      return "add";
-    case Op::concat:
-      return "concat";
-    default:
-      throw Error(ErrorCode::internal, "a network of the benchmark has an operation that is not told to others");
-  }
-}
 
 void write_task(const Task& task, double operations, const std::string& folder) {
   Json nodes = Json::array();
   for (const engine::Node& n : task.graph.nodes)
-    nodes.push_back({{"op", name_of(n.op)},
+    nodes.push_back({{"op", engine::op_name(n.op)},
                      {"inputs", n.inputs},
                      {"weight", n.weight},
                      {"bias", n.bias},

@@ -130,7 +130,7 @@ TEST(Oracle, Computes_networks_as_LibTorch_does) {
   for (const Net& net : networks()) {
     if (inputs.count(net.name) == 0) continue;
     ++found;
-    const Task task{net.graph, random_weights(net.graph, net.input[1]), noise(inputs.at(net.name), 7, 1.0)};
+    const Task task = task_of(net, inputs.at(net.name), 7);
     const engine::Tensor expected = backend->compile(task.graph, task.weights)->run(task.input, Job());
     EXPECT_LT(relative_error(exact_output(task), expected), 1e-5) << net.name;
   }

@@ -1,12 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "oncotome/engine/graph.h"
 #include "oncotome/engine/tensor.h"
 
 namespace oncotome::engine {
+
+/// A network by its name in the literature. Outputs: logits of each voxel [N,labels,D,H,W] where there are labels, then
+/// of the image [N,classes,1,1,1] where there are classes.
+struct NetworkConfig {
+  std::string architecture;  ///< One of network_names().
+  int dimensions = 2;        ///< 2 or 3; kernels and strides of 3-D networks are cubes.
+  std::int64_t in_channels = 3;
+  std::int64_t classes = 0;
+  std::int64_t labels = 0;  ///< Background too.
+  Dhw input_size{1, 224, 224};
+  std::vector<std::int64_t> features{};  ///< Of the stages of a U-Net, full resolution first.
+};
+
+/// In alphabetical order.
+std::vector<std::string> network_names();
+
+/// As it is trained: with dropouts and batch norms whose statistics are stored. Nodes' weights have torchvision's
+/// names. A fully connected layer is a convolution of the extent that it reads. Throws Error{model_unsupported,
+/// model_invalid}.
+Graph build_network(const NetworkConfig& config);
+
+/// Gives the tensors of a PyTorch state dict the shapes that the graph has, and takes out counters of batches. Throws
+/// Error{weights_invalid} that names what is absent, does not fit or belongs to no layer.
+void fit_network_weights(const NetworkConfig& config, Weights& weights);
+
+/// To begin training with, the same bits on every machine: He's variance (arXiv:1502.01852), evenly distributed, less
+/// for what gives logits; batch norms that change nothing. Throws as build_network().
+Weights initial_weights(const NetworkConfig& config, std::uint64_t seed);
 
 /// A plain U-Net (doi 10.1007/978-3-319-24574-4_28, 10.1007/978-3-319-46723-8_49) with strided convolutions down,
 /// transposed ones up, instance normalization and LeakyReLU 0.01.
