@@ -5,10 +5,12 @@
 #include <memory>
 
 #include "commands.h"
+#include "oncotome/core/error.h"
 #include "oncotome/engine/import.h"
 #include "oncotome/engine/model_package.h"
 #include "oncotome/engine/weight_file.h"
 #include "report_json.h"
+#include "show_layers.h"
 
 namespace oncotome::apps {
 namespace {
@@ -41,8 +43,30 @@ nlohmann::json stage_json(const engine::NnUnetStage& stage) {
     j["parameters"] =
         j["parameters"].get<std::size_t>() + count_parameters(*engine::WeightFile::open(checkpoint), true);
   }
+  add_layers(engine::build_conv_unet(c.network), {c.network.in_channels, c.patch_size}, j);
   if (!stage.previous.empty()) j["previous"] = stage_json(stage.previous[0]);
   return j;
+}
+
+/// Of packages of one network that tell the size of its input.
+void add_layers_of(const engine::ModelPackage& package, nlohmann::json& j) {
+  if (const auto* unet = std::get_if<engine::UNetInference>(&package.inference))
+    add_layers(engine::build_unet(unet->network), {unet->network.in_channels, unet->patch_size}, j);
+  if (const auto* meshnet = std::get_if<engine::MeshNetInference>(&package.inference)) {
+    const std::int64_t size = package.preparation.conform.value_or(engine::Preparation::Conform{}).size;
+    add_layers(engine::build_meshnet(meshnet->network), {meshnet->network.in_channels, {size, size, size}}, j);
+  }
+}
+
+/// Of it, its stages and its parts.
+void print_all_layers(const nlohmann::json& j) {
+  if (j.contains("layers")) {
+    std::cout << '\n';
+    print_layers(j["layers"], std::cout);
+  }
+  for (const char* key : {"nnunet", "previous"})
+    if (j.contains(key)) print_all_layers(j[key]);
+  for (const nlohmann::json& part : j.value("parts", nlohmann::json::array())) print_all_layers(part);
 }
 
 void show(const std::string& folder, const Common& common) {
@@ -60,6 +84,7 @@ void show(const std::string& folder, const Common& common) {
     j["parameters"] = parameters;
   } else {
     j["parameters"] = count_parameters(*engine::WeightFile::open(engine::checked_weights_path(package)), true);
+    add_layers_of(package, j);
   }
   for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
   for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
@@ -81,6 +106,16 @@ void show(const std::string& folder, const Common& common) {
               << ", mirrored over " << stage["mirror_axes"];
   std::cout << "\n  license   " << package.license << "\n  origin    " << package.origin << "\n  use       "
             << package.intended_use << '\n';
+  print_all_layers(j);
+}
+
+void show_network(const engine::NetworkConfig& config, const Common& common) {
+  nlohmann::json j{{"network", config.architecture}, {"dimensions", config.dimensions}};
+  add_layers(engine::build_network(config), {config.in_channels, config.input_size}, j);
+  if (common.json)
+    std::cout << workflow::json_text(j);
+  else
+    print_layers(j["layers"], std::cout);
 }
 
 /// A number, a text, or a few of them; not a tree.
@@ -129,6 +164,7 @@ void add_models(CLI::App& app, Common& common) {
   struct Options {
     std::string path, output, kind = "auto";
     bool replace = false;
+    engine::NetworkConfig network{{}, 2, 3, 1000};
   };
   const auto options = std::make_shared<Options>();
   CLI::App* models = app.add_subcommand("models", "Import and show model packages");
@@ -145,18 +181,35 @@ void add_models(CLI::App& app, Common& common) {
     else
       std::cout << "imported a model of kind " << kind << " to " << options->output << '\n';
   });
-  CLI::App* show_command =
-      models->add_subcommand("show", "Tell what a package is, and check its weights; or what is in a weights file");
-  show_command
-      ->add_option("PATH", options->path, "A model package, or a file of weights (.pth, .pt, .ts, .safetensors)")
-      ->required();
+  CLI::App* show_command = models->add_subcommand(
+      "show",
+      "Tell what a package is and of what layers, and check its weights; or what is in a weights file; "
+      "or the layers of a known network");
+  CLI::Option* path = show_command->add_option("PATH", options->path,
+                                               "A model package, or a file of weights (.pth, .pt, .ts, .safetensors)");
+  std::string names;
+  for (const std::string& name : engine::network_names()) names += (names.empty() ? "" : ", ") + name;
+  CLI::Option* network =
+      show_command->add_option("--network", options->network.architecture, "In place of PATH: " + names)
+          ->excludes(path);
+  const auto of_network = [&](const char* name, auto& value, const char* what) {
+    return show_command->add_option(name, value, what)->needs(network)->capture_default_str();
+  };
+  of_network("--dimensions", options->network.dimensions, "2 or 3");
+  of_network("--in-channels", options->network.in_channels, "Of the input");
+  of_network("--classes", options->network.classes, "Of the image; 0: no such head");
+  of_network("--labels", options->network.labels, "Of its voxels, background too; 0: no such head");
+  of_network("--input-size", options->network.input_size, "Depth (1 in 2-D), height and width");
+  of_network("--features", options->network.features, "Of the stages of a U-Net");
   show_command->add_flag("--json", common.json, "As JSON on stdout");
   show_command->callback([options, &common] {
+    if (!options->network.architecture.empty()) return show_network(options->network, common);
+    if (options->path.empty()) throw Error(ErrorCode::usage, "name a package or file, or a network with --network");
     if (std::error_code ec; std::filesystem::is_regular_file(options->path, ec))
       show_weights(options->path, common);
     else
       show(options->path, common);
   });
-}  // namespace oncotome::apps
+}
 
 }  // namespace oncotome::apps

@@ -112,6 +112,16 @@ def weights_that_are_not_finite(folder):
     return model(folder, weights=lambda data: data[:-4] + np.float32(np.nan).tobytes())
 
 
+@case(52, "model.unsupported")
+def a_network_that_nobody_knows(folder):
+    return ("oncotome", "models", "show", "--network", "resnet51")
+
+
+@case(51, "model.invalid")
+def a_network_for_an_image_that_is_too_small(folder):
+    return ("oncotome", "models", "show", "--network", "alexnet", "--input-size", "1", "32", "32")
+
+
 def checkpoint(folder, data):
     (folder / "checkpoint_final.pth").write_bytes(data)
     return ("oncotome", "models", "show", folder / "checkpoint_final.pth")
