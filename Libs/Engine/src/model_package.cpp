@@ -39,10 +39,6 @@ bool finds(const std::string& pattern, const std::string& text) {
   return std::regex_search(text.substr(0, 256), std::regex(pattern, std::regex::ECMAScript | std::regex::icase));
 }
 
-Code read_code(const json& j) {
-  return {j.at("value").get<std::string>(), j.at("scheme").get<std::string>(), j.at("meaning").get<std::string>()};
-}
-
 std::optional<ChannelRule::Range> read_range(const json& j, const char* key) {
   if (!j.contains(key) || j.at(key).is_null()) return std::nullopt;
   return j.at(key).get<ChannelRule::Range>();
@@ -99,6 +95,8 @@ void check_label_values(const ModelPackage& p) {
     used.assign(meshnet->class_labels.begin() + 1, meshnet->class_labels.end());
   else if (std::holds_alternative<MsnetCascadeInference>(p.inference))
     used = {1, 2, 4};
+  else if (const auto* image = std::get_if<ImageInference>(&p.inference); image && !image->class_labels.empty())
+    used.assign(image->class_labels.begin() + 1, image->class_labels.end());
   for (const Region& region : p.regions) used.insert(used.end(), region.labels.begin(), region.labels.end());
   for (std::uint8_t value : used)
     if (std::none_of(p.labels.begin(), p.labels.end(), [&](const Label& l) { return l.value == value; }))
@@ -116,8 +114,14 @@ ModelPackage parse(const json& j, const std::string& folder) {
   p.weights_sha256 = j.at("weights").at("sha256").get<std::string>();
   if (p.weights_file.empty() || std::filesystem::path(p.weights_file).filename() != p.weights_file)
     invalid_package("the weights file must lie beside it");
-  p.preparation = read_preparation(j.at("preparation"), p);
-  p.inference = read_network(j.at("network"), p);
+  if (j.contains("image")) {
+    if (!j.value("preparation", json::array()).empty())
+      invalid_package("a package for images has 'image' instead of a preparation");
+    p.inference = read_image_inference(j, p);
+  } else {
+    p.preparation = read_preparation(j.at("preparation"), p);
+    p.inference = read_network(j.at("network"), p);
+  }
   check_label_values(p);
   return p;
 }
@@ -151,11 +155,17 @@ ModelPackage read_description(const json& j) {
     if (p.channel_index(p.channels[i].name) != i) invalid_package("two channels have the same name");
   p.reference_channel = p.channel_index(input.value("reference_channel", p.channels[0].name));
   p.display_channel = p.channel_index(input.value("display_channel", p.channels[p.reference_channel].name));
-  p.labels = read_labels(j.at("labels"));
+  // What gives images a class alone has neither labels nor lesions.
+  const bool has_labels = !j.contains("image") || j.contains("labels");
+  if (has_labels) p.labels = read_labels(j.at("labels"));
   for (const json& region : j.value("regions", json::array()))
     p.regions.push_back({region.at("name").get<std::string>(), read_bytes(region.at("labels"))});
-  p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
+  if (has_labels) p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
   return p;
+}
+
+Code read_code(const json& j) {
+  return {j.at("value").get<std::string>(), j.at("scheme").get<std::string>(), j.at("meaning").get<std::string>()};
 }
 
 void invalid_package(const std::string& why) { throw Error(ErrorCode::model_invalid, "model.json: " + why); }
@@ -213,6 +223,12 @@ bool ChannelSpec::is_called(const std::string& other) const {
 const TiledInference* ModelPackage::tiled() const {
   if (const auto* unet = std::get_if<UNetInference>(&inference)) return unet;
   return std::get_if<ScriptInference>(&inference);
+}
+
+const ImageInference& image_inference(const ModelPackage& package) {
+  const auto* inference = std::get_if<ImageInference>(&package.inference);
+  if (inference == nullptr) throw Error(ErrorCode::usage, "this model takes studies, not single images: use segment");
+  return *inference;
 }
 
 std::size_t ModelPackage::channel_index(const std::string& wanted) const {

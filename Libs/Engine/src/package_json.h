@@ -39,6 +39,12 @@ nlohmann::ordered_json read_json(const std::filesystem::path& path);
 /// Numbers of 0 to 255; nlohmann-json would wrap 258 to 2.
 std::vector<std::uint8_t> read_bytes(const nlohmann::json& j);
 
+/// A code's value, scheme and meaning. Throws nlohmann::json::exception.
+Code read_code(const nlohmann::json& j);
+
+/// "class_labels": one label per class, background first. Throws Error{model_invalid}.
+std::vector<std::uint8_t> read_class_labels(const nlohmann::json& j, std::int64_t out_channels);
+
 /// Names, channels, labels, regions and lesions of model.json, or of what stands for it; not preparation, network and
 /// weights. Throws Error{model_invalid}, nlohmann::json::exception.
 ModelPackage read_description(const nlohmann::json& j);
@@ -48,5 +54,8 @@ Preparation read_preparation(const nlohmann::json& steps, const ModelPackage& pa
 
 /// model.json's "network"; throws the same.
 decltype(ModelPackage::inference) read_network(const nlohmann::json& j, const ModelPackage& package);
+
+/// All of model.json that only packages for images have; the package's channels are known. Throws the same.
+ImageInference read_image_inference(const nlohmann::json& j, const ModelPackage& package);
 
 }  // namespace oncotome::engine

@@ -7,13 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<std::uint8_t> read_class_labels(const json& j, std::int64_t out_channels) {
-  std::vector<std::uint8_t> labels = read_bytes(j.at("class_labels"));
-  if (out_channels != static_cast<std::int64_t>(labels.size()) || labels[0] != 0)
-    invalid_package("class_labels must name one label per class, background 0 first");
-  return labels;
-}
-
 void read_tiles(const json& j, TiledInference& tiles, std::int64_t out_channels) {
   tiles.patch_size = j.at("patch_size").get<Dhw>();
   tiles.overlap = j.at("overlap").get<double>();
@@ -65,6 +58,13 @@ MeshNetInference read_meshnet(const json& j, const ModelPackage& package) {
 }
 
 }  // namespace
+
+std::vector<std::uint8_t> read_class_labels(const json& j, std::int64_t out_channels) {
+  std::vector<std::uint8_t> labels = read_bytes(j.at("class_labels"));
+  if (out_channels != static_cast<std::int64_t>(labels.size()) || labels[0] != 0)
+    invalid_package("class_labels must name one label per class, background 0 first");
+  return labels;
+}
 
 decltype(ModelPackage::inference) read_network(const json& j, const ModelPackage& package) {
   const auto architecture = j.at("architecture").get<std::string>();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "images/segment_slices.h"
 #include "monai/run.h"
 #include "nnunet/session.h"
 #include "oncotome/core/digest.h"
@@ -96,6 +97,12 @@ std::shared_ptr<const Model> Model::load(ModelPackage package,
     Weights weights = read_package_weights(p);
     fit_unet_weights(unet->network, weights);
     add("tile", build_unet(unet->network), weights);
+  } else if (const auto* image = std::get_if<ImageInference>(&p.inference)) {
+    Weights weights = read_package_weights(p);
+    fit_network_weights(image->network, weights);
+    const Graph graph = inference_graph(build_network(image->network), weights);
+    check_weights(graph, weights, image->network.in_channels);
+    add("image", graph, weights);
   } else if (const auto* meshnet = std::get_if<MeshNetInference>(&p.inference)) {
     Weights weights = read_package_weights(p);
     MeshNetConfig config = meshnet->network;
@@ -141,6 +148,10 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
     if (request.mask != nullptr) throw Error(ErrorCode::usage, "this model has no use for a mask; leave it out");
     if (total != nullptr) return total_segmentator::segment(model, *total, channels, request, job);
     return nnunet::segment(model, *nnunet, channels, request, job);
+  }
+  if (std::holds_alternative<ImageInference>(package.inference)) {
+    if (request.mask != nullptr) throw Error(ErrorCode::usage, "this model has no use for a mask; leave it out");
+    return segment_slices(model, channels, job);
   }
   const auto add_note = [&](Segmentation& to) {
     if (const std::string& obstacle = model.script_obstacle(); !obstacle.empty())

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "oncotome/core/lesion.h"
+#include "oncotome/engine/classification.h"
 #include "oncotome/engine/monai.h"
 #include "oncotome/engine/networks.h"
 #include "oncotome/engine/nnunet.h"
@@ -167,7 +168,7 @@ struct ModelPackage {
   std::vector<ChannelSpec> channels;
   Preparation preparation;
   std::variant<UNetInference, MsnetCascadeInference, MeshNetInference, ScriptInference, MonaiInference, NnUnetInference,
-               TotalSegmentatorInference>
+               TotalSegmentatorInference, ImageInference>
       inference;
   std::vector<std::string> doubts;  ///< About the package itself, for the report.
   std::vector<Label> labels;
@@ -194,6 +195,9 @@ struct ModelOptions {
 
   bool is_default() const;
 };
+
+/// Of a package for images; throws Error{usage} for others.
+const ImageInference& image_inference(const ModelPackage& package);
 
 /// Reads and checks what a model says of itself, not the weights. Throws Error{model_not_found, model_invalid,
 /// model_unsupported, usage}.

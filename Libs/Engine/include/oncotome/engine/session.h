@@ -24,7 +24,8 @@ class Model {
 
   const ModelPackage& package() const { return package_; }
   const Backend& backend() const { return *backend_; }
-  /// "tile" of a U-Net, a module or a bundle, "meshnet", or "<region>.<plane>" of the cascade, such as "whole.axial".
+  /// "tile" of a U-Net, a module or a bundle, "meshnet", "image", or "<region>.<plane>" of the cascade, such as
+  /// "whole.axial".
   const Executable& network(const std::string& name) const { return *networks_.at(name); }
   /// Why a TorchScript module runs in LibTorch as it is; empty: it is none, or runs as a graph.
   const std::string& script_obstacle() const { return script_obstacle_; }

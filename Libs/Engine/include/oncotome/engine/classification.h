@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "oncotome/core/job.h"
+#include "oncotome/core/lesion.h"
+#include "oncotome/engine/graph.h"
+#include "oncotome/engine/image_gate.h"
+#include "oncotome/engine/networks.h"
+
+namespace oncotome::engine {
+
+class Model;
+
+/// How an image becomes a network's input; training and inference do the same, in the order of the fields.
+struct ImagePreparation {
+  using Range = std::pair<double, double>;
+  enum class Resize {
+    squash,  ///< To the input's size, whatever that does to the aspect.
+    pad,     ///< As large as fits with its aspect, centered; round it the outermost values go on.
+  };
+  std::optional<Range> rescale;      ///< Values that become 0 and 1; those beyond are clipped.
+  std::optional<Range> percentiles;  ///< The same by quantiles, 0 to 1, of the image's own values.
+  Resize resize = Resize::squash;
+  std::vector<double> mean, std;  ///< Per channel: (value - mean) / std.
+};
+
+/// model.json's "image", which a training configuration has too. Throws Error{model_invalid, model_unsupported}.
+ImagePreparation read_image_preparation(const nlohmann::json& image, std::int64_t channels);
+
+/// Where an image of `size` lies in the network's input.
+struct ImageBox {
+  Dhw begin{}, size{};
+};
+ImageBox image_box(ImagePreparation::Resize resize, const Dhw& input_size, const Dhw& size);
+
+/// [1,C,D,H,W] on another grid over the same extent: linear between voxel centers, and where an axis shrinks, weighted
+/// by a triangle of twice the step, which is the antialiasing of PIL and torchvision.
+Tensor resize_image(const Tensor& image, const Dhw& size);
+
+/// Raw values [1,C,D,H,W] to the network's input [1,C,`input_size`]. Throws Error{precondition_unmet} when the channels
+/// are not those of the preparation or a value is not finite.
+Tensor prepare_image(const ImagePreparation& preparation, const Dhw& input_size, const Tensor& raw);
+
+struct ClassLabel {
+  std::string name;
+  std::optional<Code> code;
+};
+
+/// A network that sees an image as a whole: a class of it, the label of each of its voxels, or both.
+struct ImageInference {
+  NetworkConfig network;
+  ImagePreparation image;
+  std::optional<ImagePreparation::Range> picture_range;  ///< Values of DICOM that a picture shows as 0 and 255.
+  std::optional<double> crop_margin_mm;                  ///< Round a lesion; a 2-D network sees the slice without.
+  std::vector<ClassLabel> classes;
+  double temperature = 1;         ///< That logits are divided by (arXiv:1706.04599).
+  std::vector<int> mirror_axes;   ///< Of D, H, W; every combination is averaged.
+  std::optional<ImageGate> gate;  ///< Without: every image is answered.
+  std::vector<std::uint8_t> class_labels;
+};
+
+struct Classification {
+  std::vector<double>
+      probabilities;   ///< Of the classes: the mean over mirrored images of softmax(logits / temperature).
+  double entropy = 0;  ///< Of these, in nats.
+  std::optional<GateScores> scores;  ///< Of a model with a gate.
+  std::string refusal;  ///< Why there is no answer: the image is not of the kind that the model knows. Else empty.
+
+  /// The most probable class; none when refused, or where there are no classes.
+  std::optional<std::size_t> best() const;
+};
+
+/// What a network says of one image.
+struct ImageResult {
+  Classification classification;
+  std::vector<std::uint8_t> labels;  ///< [D,H,W] of the raw image; empty without a segmentation head.
+};
+
+/// Runs images [1,C,D,H,W] of any size, all in one batch, through a model of ImageInference. Labels come from the mean
+/// probability over mirrored images, brought back to each image's size. Throws Error{precondition_unmet,
+/// weights_invalid, backend_failed, out_of_memory, result_not_finite, cancelled}.
+std::vector<ImageResult> run_images(const Model& model, const std::vector<Tensor>& raw, const Job& job);
+
+/// The class of one image; throws the same.
+Classification classify(const Model& model, const Tensor& raw, const Job& job);
+
+/// Values of DICOM as a picture shows them, 0 to 255; unchanged without a range.
+void show_as_picture(const std::optional<ImagePreparation::Range>& range, Tensor& raw);
+
+}  // namespace oncotome::engine

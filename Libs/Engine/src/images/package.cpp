@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <set>
+
+#include "../package_json.h"
+
+namespace oncotome::engine {
+namespace {
+
+using nlohmann::json;
+using Range = ImagePreparation::Range;
+
+std::optional<Range> read_range(const json& j, const char* key) {
+  if (!j.contains(key)) return std::nullopt;
+  const auto range = j.at(key).get<Range>();
+  if (!(range.first < range.second)) invalid_package(std::string(key) + " must be two rising numbers");
+  return range;
+}
+
+ImagePreparation read_image(const json& j, std::int64_t channels) {
+  ImagePreparation p;
+  const auto resize = j.at("resize").get<std::string>();
+  if (resize != "squash" && resize != "pad")
+    throw Error(ErrorCode::model_unsupported, "model.json asks for a resize that is not known: '" + resize + "'");
+  p.resize = resize == "pad" ? ImagePreparation::Resize::pad : ImagePreparation::Resize::squash;
+  p.rescale = read_range(j, "rescale");
+  p.percentiles = read_range(j, "percentiles");
+  if (p.rescale.has_value() == p.percentiles.has_value())
+    invalid_package("an image is prepared by one of rescale and percentiles");
+  if (p.percentiles && !(p.percentiles->first >= 0 && p.percentiles->second <= 1))
+    invalid_package("percentiles must lie between 0 and 1");
+  p.mean = j.at("mean").get<std::vector<double>>();
+  p.std = j.at("std").get<std::vector<double>>();
+  if (static_cast<std::int64_t>(p.mean.size()) != channels || p.std.size() != p.mean.size())
+    invalid_package("mean and std must have one number per channel");
+  for (const double std : p.std)
+    if (!(std > 0)) invalid_package("std must be above 0");
+  return p;
+}
+
+NetworkConfig read_config(const json& j) {
+  NetworkConfig c;
+  c.architecture = j.at("architecture").get<std::string>();
+  c.dimensions = j.at("dimensions").get<int>();
+  c.in_channels = j.at("in_channels").get<std::int64_t>();
+  c.classes = j.at("classes").get<std::int64_t>();
+  c.labels = j.at("labels").get<std::int64_t>();
+  c.input_size = j.at("input_size").get<Dhw>();
+  c.features = j.value("features", std::vector<std::int64_t>{});
+  return c;
+}
+
+std::vector<ClassLabel> read_classes(const json& j) {
+  std::vector<ClassLabel> classes;
+  std::set<std::string> seen;
+  for (const json& item : j) {
+    ClassLabel c;
+    c.name = item.at("name").get<std::string>();
+    if (c.name.empty() || !seen.insert(c.name).second) invalid_package("classes must have names, each its own");
+    if (item.contains("code")) c.code = read_code(item.at("code"));
+    classes.push_back(std::move(c));
+  }
+  return classes;
+}
+
+ImageGate read_gate(const json& j) {
+  if (const auto features = j.at("features").get<std::string>(); features != "statistics/1")
+    throw Error(ErrorCode::model_unsupported, "model.json asks for a gate that is not known: '" + features + "'");
+  ImageGate gate;
+  gate.mean = j.at("mean").get<std::vector<double>>();
+  gate.whitening = j.at("whitening").get<std::vector<double>>();
+  gate.max_distance = j.at("max_distance").get<double>();
+  gate.quantile = j.at("quantile").get<double>();
+  if (j.contains("max_energy")) gate.max_energy = j.at("max_energy").get<double>();
+  return gate;
+}
+
+}  // namespace
+
+ImagePreparation read_image_preparation(const json& image, std::int64_t channels) {
+  try {
+    return read_image(image, channels);
+  } catch (const json::exception& e) {
+    invalid_package(std::string("a field of the image is missing or has the wrong type: ") + e.what());
+  }
+}
+
+ImageInference read_image_inference(const json& j, const ModelPackage& package) {
+  ImageInference i;
+  i.network = read_config(j.at("network"));
+  if (i.network.in_channels != static_cast<std::int64_t>(package.channels.size()))
+    invalid_package("in_channels differs from the number of input channels");
+  build_network(i.network);
+  i.image = read_image_preparation(j.at("image"), i.network.in_channels);
+  i.picture_range = read_range(j.at("image"), "picture_range");
+  if (j.at("image").contains("crop_margin_mm")) {
+    i.crop_margin_mm = j.at("image").at("crop_margin_mm").get<double>();
+    if (!(*i.crop_margin_mm >= 0)) invalid_package("crop_margin_mm must not lie below 0");
+  }
+  i.classes = read_classes(j.value("classes", json::array()));
+  if (static_cast<std::int64_t>(i.classes.size()) != i.network.classes)
+    invalid_package("classes must name one class per output of the network");
+  if (j.contains("calibration")) i.temperature = j.at("calibration").at("temperature").get<double>();
+  if (!(i.temperature > 0)) invalid_package("the temperature must lie above 0");
+  static const std::string kAxes = "DHW";
+  for (const json& axis : j.value("mirrors", json::array())) {
+    const std::size_t at = kAxes.find(axis.get<std::string>());
+    if (axis.get<std::string>().size() != 1 || at == std::string::npos ||
+        std::count(i.mirror_axes.begin(), i.mirror_axes.end(), static_cast<int>(at)) > 0)
+      invalid_package("mirrors must be of D, H and W, each once");
+    i.mirror_axes.push_back(static_cast<int>(at));
+  }
+  if (i.network.labels > 0) i.class_labels = read_class_labels(j.at("network"), i.network.labels);
+  if (j.contains("gate")) {
+    i.gate = read_gate(j.at("gate"));
+    const Dhw& size = i.network.input_size;
+    gate_distance(*i.gate, gate_features(Tensor({1, i.network.in_channels, size[0], size[1], size[2]})));
+  }
+  return i;
+}
+
+}  // namespace oncotome::engine

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "oncotome/core/error.h"
+#include "oncotome/engine/calibration.h"
+#include "oncotome/engine/classification.h"
+#include "oncotome/engine/safetensors.h"
+
+namespace {
+
+using namespace oncotome;
+using namespace oncotome::engine;
+using Resize = ImagePreparation::Resize;
+
+Tensor with_depth(const Tensor& picture) {
+  Tensor out = picture;
+  out.shape.insert(out.shape.begin() + 2, 1);
+  return out;
+}
+
+TEST(Images, Are_resized_as_torchvision_does_with_antialiasing) {
+  const Weights fixture = read_safetensors(ONCOTOME_FIXTURES "/pictures/resized.safetensors");
+  const Tensor image = with_depth(fixture.at("image"));
+  for (const auto& [name, expected] : fixture) {
+    const Tensor found = resize_image(image, {1, expected.shape[2], expected.shape[3]});
+    ASSERT_EQ(found.shape, with_depth(expected).shape);
+    for (std::size_t i = 0; i < found.values.size(); ++i)
+      ASSERT_NEAR(found.values[i], expected.values[i], 2e-6) << name << " at " << i;
+  }
+}
+
+TEST(Images, Are_squashed_or_padded_by_their_outermost_values) {
+  Tensor ramp({1, 1, 1, 2, 4});
+  for (std::size_t i = 0; i < 8; ++i) ramp.values[i] = static_cast<float>(i);
+  ImagePreparation p;
+  p.mean = {0};
+  p.std = {1};
+  EXPECT_EQ(prepare_image(p, {1, 2, 4}, ramp).values, ramp.values);
+  p.resize = Resize::pad;
+  const ImageBox box = image_box(Resize::pad, {1, 8, 8}, {1, 2, 4});
+  EXPECT_EQ(box.begin, (Dhw{0, 2, 0}));
+  EXPECT_EQ(box.size, (Dhw{1, 4, 8}));
+  EXPECT_EQ(prepare_image(p, {1, 4, 4}, ramp).values,
+            (std::vector<float>{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7}));
+  // A volume that is flat in the network but not by itself is scaled by its depth too.
+  EXPECT_EQ(image_box(Resize::pad, {4, 8, 8}, {8, 8, 8}).size, (Dhw{4, 4, 4}));
+  const Tensor one = prepare_image(p, {1, 3, 5}, Tensor({1, 1, 1, 1, 1}, 7));
+  EXPECT_EQ(one.values, std::vector<float>(15, 7.0F));
+}
+
+TEST(Images, Are_rescaled_clipped_and_normalized) {
+  Tensor raw({1, 2, 1, 1, 3});
+  raw.values = {-5, 50, 300, 0, 100, 25};
+  ImagePreparation p;
+  p.rescale = {{0, 100}};
+  p.mean = {0.5, 0};
+  p.std = {0.5, 2};
+  EXPECT_EQ(prepare_image(p, {1, 1, 3}, raw).values, (std::vector<float>{-1, 0, 1, 0, 0.5F, 0.125F}));
+  // Quantiles as NumPy's: of 0, 25, 50, 75, 100 the quarter lies at 25.
+  Tensor five({1, 1, 1, 1, 5});
+  five.values = {100, 0, 75, 25, 50};
+  p = {};
+  p.percentiles = {{0.25, 0.875}};  // 25 and 87.5
+  p.mean = {0};
+  p.std = {1};
+  const Tensor found = prepare_image(p, {1, 1, 5}, five);
+  const std::vector<float> expected{1, 0, 0.8F, 0, 0.4F};
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(found.values[i], expected[i], 1e-6);
+  EXPECT_EQ(prepare_image(p, {1, 1, 2}, Tensor({1, 1, 1, 2, 2}, 4)).values, (std::vector<float>{0, 0}));
+  EXPECT_THROW(prepare_image(p, {1, 1, 2}, Tensor({1, 2, 1, 2, 2}, 4)), Error);
+  five.values[2] = NAN;
+  EXPECT_THROW(prepare_image(p, {1, 1, 5}, five), Error);
+}
+
+TEST(Images, Values_of_DICOM_are_shown_as_a_picture_shows_them) {
+  Tensor hu({1, 1, 1, 1, 4});
+  hu.values = {-2000, -1000, -300, 1000};
+  show_as_picture({{-1000, 400}}, hu);
+  EXPECT_EQ(hu.values, (std::vector<float>{0, 0, 127.5F, 255}));
+}
+
+TEST(Calibration, Softmax_entropy_and_energy_have_their_closed_forms) {
+  const std::vector<double> p = softmax({std::log(1.0), std::log(2.0), std::log(5.0)});
+  EXPECT_NEAR(p[0], 0.125, 1e-12);
+  EXPECT_NEAR(p[2], 0.625, 1e-12);
+  const std::vector<double> cooled = softmax({0, 2 * std::log(3.0)}, 2);
+  EXPECT_NEAR(cooled[1], 0.75, 1e-12);
+  EXPECT_NEAR(softmax({1000, 0})[0], 1, 1e-12);
+  EXPECT_NEAR(entropy({0.25, 0.25, 0.25, 0.25}), std::log(4.0), 1e-12);
+  EXPECT_EQ(entropy({1, 0}), 0);
+  EXPECT_NEAR(energy({std::log(1.0), std::log(2.0), std::log(5.0)}), -std::log(8.0), 1e-12);
+  EXPECT_NEAR(energy({1000, 1000}), -1000 - std::log(2.0), 1e-9);
+}
+
+TEST(Calibration, The_temperature_is_that_at_which_confidence_is_accuracy) {
+  // Logits say 0.9 at temperature 1, of four images three are right: 0.75 = 1 / (1 + exp(-log(9) / T)).
+  const double logit = std::log(9.0);
+  const std::vector<std::vector<double>> logits(4, {0, logit});
+  EXPECT_NEAR(fit_temperature(logits, {1, 1, 1, 0}), logit / std::log(3.0), 1e-9);
+  EXPECT_NEAR(fit_temperature(logits, {1, 1, 1, 1}), 0.05, 1e-9);
+  EXPECT_THROW(fit_temperature({}, {}), Error);
+  EXPECT_THROW(fit_temperature(logits, {1, 1, 1, 2}), Error);
+}
+
+TEST(Calibration, The_expected_error_of_fifteen_bins_has_its_closed_form) {
+  // Four images in the bin (0.8, 0.867] with three right, two in (0.6, 0.667] with none, one at 1.
+  std::vector<std::vector<double>> p(4, {0.85, 0.15});
+  p.insert(p.end(), {{0.65, 0.35}, {0.35, 0.65}, {0, 1}});
+  const Reliability r = reliability(p, {0, 0, 0, 1, 1, 0, 1});
+  ASSERT_EQ(r.bins.size(), 15u);
+  EXPECT_EQ(r.bins[12].count, 4u);
+  EXPECT_NEAR(r.bins[12].accuracy, 0.75, 1e-12);
+  EXPECT_NEAR(r.bins[12].confidence, 0.85, 1e-12);
+  EXPECT_EQ(r.bins[9].count, 2u);
+  EXPECT_EQ(r.bins[14].count, 1u);
+  EXPECT_NEAR(r.expected_error, (4 * 0.10 + 2 * 0.65 + 0) / 7, 1e-12);
+  EXPECT_NEAR(r.maximum_error, 0.65, 1e-12);
+}
+
+std::vector<double> features(std::mt19937& random) {
+  std::normal_distribution<double> normal;
+  const double a = normal(random), b = normal(random);
+  return {3 + 2 * a, -1 + a + 0.5 * b};
+}
+
+TEST(ImageGate, The_distance_is_that_of_Mahalanobis) {
+  std::mt19937 random(5);
+  std::vector<std::vector<double>> training(20000), held_out(999);
+  for (auto& f : training) f = features(random);
+  for (auto& f : held_out) f = features(random);
+  const ImageGate gate = fit_gate(training, held_out, {}, 0.99);
+  // a = 3 and b = -4 lie five deviations off.
+  EXPECT_NEAR(gate_distance(gate, {3 + 2 * 3.0, -1 + 3.0 - 2.0}), 5, 0.1);
+  // The squared distance has two degrees of freedom: P(d > t) = exp(-t^2 / 2).
+  EXPECT_NEAR(gate.max_distance, std::sqrt(-2 * std::log(0.01)), 0.25);
+  EXPECT_EQ(gate_refusal(gate, {gate.max_distance, {}}), "");
+  EXPECT_NE(gate_refusal(gate, {gate.max_distance + 0.1, {}}), "");
+  EXPECT_NE(gate_refusal(gate, {std::nan(""), {}}), "");
+  EXPECT_THROW(gate_distance(gate, {1, 2, 3}), Error);
+}
+
+TEST(ImageGate, The_threshold_is_the_conformal_rank_of_the_held_out_images) {
+  const std::vector<std::vector<double>> training{{-1}, {1}};
+  std::vector<std::vector<double>> held_out;
+  std::vector<double> energies;
+  for (int i = 1; i <= 9; ++i) {
+    held_out.push_back({static_cast<double>(i)});
+    energies.push_back(-i);
+  }
+  const ImageGate gate = fit_gate(training, held_out, energies, 0.8);  // rank ceil(10 * 0.8) = 8
+  EXPECT_NEAR(gate.max_distance, 8 / std::sqrt(2.0), 1e-5);            // the variance of -1 and 1 is 2
+  EXPECT_EQ(*gate.max_energy, -2);
+  EXPECT_NE(gate_refusal(gate, {0, -1.5}), "");
+  EXPECT_EQ(gate_refusal(gate, {0, -2.5}), "");
+  EXPECT_NEAR(fit_gate(training, held_out, {}, 0.999).max_distance, 9 / std::sqrt(2.0), 1e-5);
+  EXPECT_THROW(fit_gate(training, {}, {}, 0.9), Error);
+  const nlohmann::json j = gate_json(gate);
+  EXPECT_EQ(j.at("features"), "statistics/1");
+  EXPECT_EQ(j.at("max_energy"), -2);
+}
+
+TEST(ImageGate, Features_tell_brightness_texture_and_color) {
+  Tensor gray({1, 3, 1, 8, 8}, 2.0F), striped = gray, colored = gray;
+  for (std::size_t i = 0; i < striped.values.size(); ++i) striped.values[i] = i % 2 == 0 ? 1.0F : 3.0F;
+  std::fill_n(colored.values.begin(), 64, 5.0F);
+  const std::vector<double> a = gate_features(gray), b = gate_features(striped), c = gate_features(colored);
+  ASSERT_EQ(a.size(), 3 * 9 + 2 + 16u);
+  EXPECT_EQ(a[0], 2);  // mean, deviation, five quantiles, edges, detail
+  EXPECT_EQ(a[1], 0);
+  EXPECT_EQ(a[7], 0);
+  EXPECT_EQ(b[0], 2);
+  EXPECT_EQ(b[1], 1);
+  EXPECT_NEAR(b[7], 2 * 7 / 8.0, 1e-12);
+  EXPECT_EQ(a[18], 0);  // between the first two channels
+  EXPECT_EQ(c[18], 3);
+}
+
+}  // namespace
