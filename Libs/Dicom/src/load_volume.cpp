@@ -11,6 +11,7 @@
 #include "guarded_load.h"
 #include "header.h"
 #include "hounsfield.h"
+#include "oncotome/dicom/picture.h"
 #include "oncotome/dicom/scan.h"
 #include "oncotome/dicom/stack_resampling.h"
 #include "pixels.h"
@@ -40,6 +41,16 @@ struct OpenFile {
   std::vector<Header> headers;
   std::unique_ptr<PixelSource> pixels;
 };
+
+/// The values of one image, modality transform done; returns how many of padding and the like were changed.
+std::size_t fill_values(const OpenFile& file, std::size_t index, float* out) {
+  const Header& header = file.headers[index];
+  const Frame frame = file.pixels->frame(static_cast<std::int64_t>(index));
+  for_each_value(frame, [&](std::size_t i, std::int64_t stored) {
+    out[i] = static_cast<float>(header.slope * static_cast<double>(stored) + header.intercept);
+  });
+  return clean_hounsfield(header, out, static_cast<std::size_t>(header.rows * header.columns));
+}
 
 /// Reads slices in any order, a multi-frame file once, and counts what was odd.
 class SliceReader {
@@ -75,11 +86,7 @@ void SliceReader::read(OpenFile& file, const Instance& instance, float* out) {
       header.rows != series_.rows)
     unreadable(instance, "has changed since it was found: scan again");
   too_long_ += file.pixels->surplus() > 0;
-  const Frame frame = file.pixels->frame(static_cast<std::int64_t>(index));
-  for_each_value(frame, [&](std::size_t i, std::int64_t stored) {
-    out[i] = static_cast<float>(header.slope * static_cast<double>(stored) + header.intercept);
-  });
-  cleaned_ += clean_hounsfield(header, out, static_cast<std::size_t>(header.rows * header.columns));
+  cleaned_ += fill_values(file, index, out);
 }
 
 void SliceReader::tell(LoadNotes& notes) const {
@@ -141,6 +148,33 @@ Volume<float> load_volume(const Series& series, const Job& job, GeometryPolicy p
     return volume;
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "not enough memory for the volume of series " + series.series_uid);
+  }
+}
+
+Picture load_slice(const Series& series, std::size_t index, const Job& job) {
+  const QuietDcmtk quiet;
+  job.report("load", 0);
+  try {
+    const Instance& instance = series.instances.at(index);
+    const OpenFile file(instance);
+    const auto frame = static_cast<std::size_t>(std::max(instance.frame - 1, 0));
+    if (frame >= file.headers.size()) unreadable(instance, "has changed since it was found: scan again");
+    const Header& header = file.headers[frame];
+    if (header.fault) throw Error(header.fault->code, header.fault->reason);
+    Picture slice;
+    slice.width = header.columns;
+    slice.height = header.rows;
+    if (header.pixel_spacing) slice.spacing_mm = {{(*header.pixel_spacing)[1], (*header.pixel_spacing)[0]}};
+    slice.values.resize(static_cast<std::size_t>(slice.width * slice.height));
+    fill_values(file, frame, slice.values.data());
+    LoadNotes notes;
+    check_hounsfield(series, slice.values, notes);
+    if (!notes.not_hu.empty()) throw Error(ErrorCode::precondition_unmet, notes.not_hu);
+    const auto [least, most] = std::minmax_element(slice.values.begin(), slice.values.end());
+    slice.window = {*least, *most};
+    return slice;
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for a slice of series " + series.series_uid);
   }
 }
 

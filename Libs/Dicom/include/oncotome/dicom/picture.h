@@ -26,6 +26,11 @@ struct Picture {
 /// One image of a series of SeriesKind::pictures. Throws the series' fault or Error{dicom_*, input_*}.
 Picture load_picture(const Series& series, std::size_t index, const Job& job);
 
+/// One slice of a series of SeriesKind::volume, alone: its values as load_volume() has them. Whether the slices make a
+/// volume does not matter. Throws Error{dicom_*, input_unreadable, out_of_memory, cancelled}, and
+/// Error{precondition_unmet} where the values of a CT are no Hounsfield units.
+Picture load_slice(const Series& series, std::size_t index, const Job& job);
+
 /// Eight bits a channel, for the eye: color as it is, gray through its window (PS3.3 C.11.2.1.2).
 std::vector<std::uint8_t> display_bytes(const Picture& picture);
 
