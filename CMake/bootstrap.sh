@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
   ca-certificates g++ cmake ninja-build ccache git
-  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdcmtk-dev libminizip-dev libopenjp2-7-dev
+  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdcmtk-dev libminizip-dev libopenjp2-7-dev libpng-dev libjpeg-dev
   nlohmann-json3-dev libcli11-dev libgtest-dev xvfb
 )
 test_packages=(dcmtk dicom3tools orthanc python3 python3-venv python3-pip python3-torch libdnnl-dev ocl-icd-opencl-dev)

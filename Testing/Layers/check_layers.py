@@ -19,14 +19,14 @@ TABLE = {
     "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
-    "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib"]),
+    "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib", "png", "jpeglib", "jerror"]),
     "Modules/Apps": (["core", "engine", "bench", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
-THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "openjpeg", "sqlite3", "openssl"]
+THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "png", "jpeglib", "jerror", "openjpeg", "sqlite3", "openssl"]
 # System calls stay in folders of that name.
 POSIX = re.compile(r"^(unistd|fcntl|dlfcn|sched|signal|spawn|malloc|poll|pthread|sys/.*)\.h$")
 # Tests may also use what they compare with.
-TEST_EXTRA = (["core"], ["gtest", "nlohmann", "itk", "vtk", "dcmtk"])
+TEST_EXTRA = (["core"], ["gtest", "png", "nlohmann", "itk", "vtk", "dcmtk"])
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 
