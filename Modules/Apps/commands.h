@@ -6,6 +6,7 @@
 
 #include "oncotome/dicom/scan.h"
 #include "oncotome/engine/model_package.h"
+#include "picture_processor.h"
 
 namespace oncotome::apps {
 
@@ -30,8 +31,12 @@ void add_json_option(CLI::App& command, std::string& file, bool& to_stdout);
 /// Size and spacing of a grid, as geometry_json() has it, on a line of its own.
 void print_geometry(const nlohmann::json& geometry);
 
+/// Does the job and tells of it.
+void run_pictures(const workflow::PicturesRequest& request, const Common& common);
+
 /// Each adds its subcommand; it runs when it was chosen, and throws Error.
 void add_segment(CLI::App& app, Common& common);
+void add_classify(CLI::App& app, Common& common);
 void add_predict(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_convert(CLI::App& app, Common& common);

@@ -56,6 +56,8 @@ void add_layers_of(const engine::ModelPackage& package, nlohmann::json& j) {
     const std::int64_t size = package.preparation.conform.value_or(engine::Preparation::Conform{}).size;
     add_layers(engine::build_meshnet(meshnet->network), {meshnet->network.in_channels, {size, size, size}}, j);
   }
+  if (const auto* image = std::get_if<engine::ImageInference>(&package.inference))
+    add_layers(engine::build_network(image->network), {image->network.in_channels, image->network.input_size}, j);
 }
 
 /// Of it, its stages and its parts.
@@ -88,6 +90,8 @@ void show(const std::string& folder, const Common& common) {
   }
   for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
   for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
+  if (const auto* image = std::get_if<engine::ImageInference>(&package.inference))
+    for (const engine::ClassLabel& c : image->classes) j["classes"].push_back(c.name);
   if (common.json) {
     std::cout << workflow::json_text(j);
     return;
@@ -96,6 +100,9 @@ void show(const std::string& folder, const Common& common) {
   for (const engine::ChannelSpec& channel : package.channels) std::cout << ' ' << channel.name;
   std::cout << " (" << package.modality << ")\n  labels   ";
   for (const Label& label : package.labels) std::cout << ' ' << int{label.value} << " = " << label.name << ';';
+  if (j.contains("classes")) std::cout << "\n  classes  ";
+  for (const nlohmann::json& name : j.value("classes", nlohmann::json::array()))
+    std::cout << ' ' << name.get<std::string>() << ';';
   std::cout << "\n  weights   " << j["parameters"] << " parameters";
   if (!package.weights_sha256.empty()) std::cout << ", SHA-256 " << package.weights_sha256;
   for (nlohmann::json stage = j.value("nnunet", nlohmann::json()); !stage.is_null();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -26,6 +27,25 @@ std::pair<std::string, std::string> channel_and_path(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+std::string class_text(const nlohmann::json& lesion) {
+  if (!lesion.contains("classification")) return "";
+  const nlohmann::json& found = lesion["classification"];
+  if (!found.contains("class")) return ", not classified";
+  char percent[32];
+  const auto name = found["class"].get<std::string>();
+  std::snprintf(percent, sizeof percent, " (%.0f %%)", 100 * found["probabilities"][name].get<double>());
+  return ", " + name + percent;
+}
+
+// Of a .zip only a study can be made.
+bool are_pictures(const workflow::StudyRequest& request) {
+  std::error_code ignored;
+  return request.models.size() == 1 && request.input.by_hand.empty() &&
+         std::filesystem::is_directory(request.models.front(), ignored) &&
+         workflow::are_single_images(request.input.paths,
+                                     engine::read_model_package(request.models.front(), request.model_options));
+}
+
 void run(Options& options, const Common& common) {
   workflow::StudyRequest& request = options.request;
   for (const std::string& text : options.channels) request.input.by_hand.push_back(channel_and_path(text));
@@ -34,6 +54,19 @@ void run(Options& options, const Common& common) {
   request.formats = {options.formats.begin(), options.formats.end()};
   request.device = engine::parse_device(options.device);
   request.precision = engine::parse_precision(options.precision);
+  if (are_pictures(request)) {
+    workflow::PicturesRequest pictures;
+    pictures.paths = request.input.paths;
+    pictures.model = request.models.front();
+    pictures.output_folder = request.output_folder;
+    pictures.masks = true;
+    pictures.device = request.device;
+    pictures.threads = request.threads;
+    pictures.precision = request.precision;
+    pictures.replace = request.replace;
+    run_pictures(pictures, common);
+    return;
+  }
   keep_freed_memory();
   nlohmann::json report;
   {
@@ -46,9 +79,10 @@ void run(Options& options, const Common& common) {
   }
   std::cout << report["finding"].get<std::string>() << '\n';
   for (const auto& lesion : report["lesions"])
-    std::printf("  lesion %d: %.2f ml, longest axial diameter %.1f mm, longest diameter %.1f mm\n",
+    std::printf("  lesion %d: %.2f ml, longest axial diameter %.1f mm, longest diameter %.1f mm%s\n",
                 lesion["id"].get<int>(), lesion["volume_mm3"].get<double>() / 1000,
-                lesion["longest_axial_diameter_mm"].get<double>(), lesion["longest_diameter_mm"].get<double>());
+                lesion["longest_axial_diameter_mm"].get<double>(), lesion["longest_diameter_mm"].get<double>(),
+                class_text(lesion).c_str());
   if (report.contains("evaluation"))
     for (const auto& row : report["evaluation"]["regions"])
       if (!row["dice"].is_null())
@@ -65,7 +99,9 @@ void add_segment(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Options>();
   workflow::StudyRequest& request = options->request;
   CLI::App* command = app.add_subcommand("segment", "Segment and measure the tumors of one study");
-  command->add_option("INPUT", request.input.paths, "DICOM folders or files (a study); or NIfTI/NRRD volumes");
+  command->add_option(
+      "INPUT", request.input.paths,
+      "DICOM folders or files (a study); NIfTI/NRRD volumes; or a folder of pictures, for a model of such");
   command
       ->add_option(
           "-m,--model", request.models,
@@ -85,6 +121,8 @@ void add_segment(CLI::App& app, Common& common) {
   command->add_option("--brain-model", request.brain_model_folder,
                       "Model package that finds the brain, when the model needs one without skull (default: the one "
                       "beside the model)");
+  command->add_option("--classify", request.classifier_folder,
+                      "Model package that says what each lesion is (default: the model itself, where it can)");
   command->add_option("--mask", request.mask_file, "Brain mask (NIfTI or NRRD), where zero is not background");
   command->add_option("--truth", request.truth_file, "Label volume to compare with; adds an evaluation to the report");
   command

@@ -187,13 +187,24 @@ std::string header(const json& report) {
   return out + "</header>\n";
 }
 
+/// The class of a lesion and how probable each is, or why it has none.
+std::string classes(const json& classification) {
+  if (const std::string why = plain(member(classification, "refused")); !why.empty()) return "none: " + why;
+  std::string out = "<strong>" + plain(member(classification, "class")) + "</strong>";
+  for (const auto& [name, p] : member(classification, "probabilities").items())
+    out += "<br><span class=part>" + escaped(name) + " " + fixed(p, 1, 100) + "%</span>";
+  return out;
+}
+
 std::string lesion_table(const json& report) {
   const json& lesions = member(report, "lesions");
   if (lesions.empty()) return "";
+  const bool is_classified = report.contains("classifier");
   std::string out = heading("Lesions") +
                     "<table><thead><tr><th class=n>No.</th><th class=n>Volume (ml)</th>"
                     "<th class=n>Longest in a slice (mm)</th><th class=n>Longest in 3-D (mm)</th>"
-                    "<th class=n>Slice</th><th>Made up of</th></tr></thead><tbody>\n";
+                    "<th class=n>Slice</th>" +
+                    (is_classified ? "<th>Class</th>" : "") + "<th>Made up of</th></tr></thead><tbody>\n";
   for (const json& lesion : lesions) {
     const json& k = member(lesion, "key_slice");
     out += "<tr><td class=n>" + plain(member(lesion, "id")) + "</td><td class=n>" +
@@ -203,7 +214,8 @@ std::string lesion_table(const json& report) {
            ml(member(lesion, "volume_mm3")) + "</td><td class=n>" +
            fixed(member(lesion, "longest_axial_diameter_mm"), 1) + "</td><td class=n>" +
            fixed(member(lesion, "longest_diameter_mm"), 1) + "</td><td class=n>" +
-           (k.is_number_integer() ? std::to_string(k.get<std::int64_t>() + 1) : "") + "</td><td>" +
+           (k.is_number_integer() ? std::to_string(k.get<std::int64_t>() + 1) : "") + "</td>" +
+           (is_classified ? "<td>" + classes(member(lesion, "classification")) + "</td>" : "") + "<td>" +
            composition(report, lesion) + "</td></tr>\n";
   }
   return out + "</tbody></table>\n";
@@ -277,12 +289,16 @@ std::string provenance(const json& report) {
   const json& model = member(report, "model");
   const json& run = member(report, "run");
   const json& software = member(report, "software");
-  std::string out = heading("Model and run") + "<table><tbody>\n" +
-                    row("Model", plain(member(model, "name")) + " " + plain(member(model, "version"))) +
-                    row("Origin", plain(member(model, "origin"))) + row("License", plain(member(model, "license"))) +
-                    row("SHA-256 of the weights", code(plain(member(model, "sha256")))) +
-                    row("Software", plain(member(software, "name")) + " " + plain(member(software, "version"))) +
-                    row("Started", plain(member(run, "started")));
+  const json& classifier = member(report, "classifier");
+  std::string out =
+      heading("Model and run") + "<table><tbody>\n" +
+      row("Model", plain(member(model, "name")) + " " + plain(member(model, "version"))) +
+      row("Origin", plain(member(model, "origin"))) + row("License", plain(member(model, "license"))) +
+      row("SHA-256 of the weights", code(plain(member(model, "sha256")))) +
+      row("Classified by",
+          classifier.is_null() ? "" : plain(member(classifier, "name")) + " " + plain(member(classifier, "version"))) +
+      row("Software", plain(member(software, "name")) + " " + plain(member(software, "version"))) +
+      row("Started", plain(member(run, "started")));
   std::string machine = plain(member(run, "device"));
   for (const char* key : {"backend", "precision"})
     if (const std::string part = plain(member(run, key)); !part.empty()) machine += ", " + part;

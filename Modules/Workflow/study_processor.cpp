@@ -12,6 +12,7 @@
 #include "itkLesionMeasurementFilter.h"
 #include "itkOncotomeBridge.h"
 #include "itkTumorSegmentationImageFilter.h"
+#include "lesion_classes.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/process.h"
@@ -67,6 +68,13 @@ class Processor {
          std::holds_alternative<engine::MonaiInference>(package_.inference) ||
          std::holds_alternative<engine::TotalSegmentatorInference>(package_.inference)))
       throw Error(ErrorCode::usage, "this model gives no probabilities; leave seg-fractional out of --formats");
+    if (!request_.classifier_folder.empty()) {
+      classifier_ = engine::read_model_package(request_.classifier_folder);
+      classifier_channels_ = classifier_channels(*classifier_, package_);
+    } else if (has_classes(package_)) {
+      classifier_ = package_;
+      classifier_channels_ = classifier_channels(package_, package_);
+    }
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
     const Job reading([this](std::string_view s, double f) { tell(s, f); });
@@ -88,6 +96,7 @@ class Processor {
     condition_channels();
     segment();
     measure();
+    classify();
     describe();
     if (wants("nrrd")) {
       write_volume_file(file("segmentation.seg.nrrd"), labels_,
@@ -120,10 +129,10 @@ class Processor {
       double begin, end;
     };
     static constexpr Span kSpans[] = {
-        {"scan", 0, 0.03},         {"read", 0.03, 0.08},         {"register", 0.08, 0.4},
-        {"bias field", 0.08, 0.4}, {"extract brain", 0.08, 0.4}, {"load model", 0.4, 0.41},
-        {"segment", 0.41, 0.9},    {"measure", 0.9, 0.93},       {"write DICOM", 0.93, 0.95},
-        {"draw pictures", 0.95, 1}};
+        {"scan", 0, 0.03},           {"read", 0.03, 0.08},         {"register", 0.08, 0.4},
+        {"bias field", 0.08, 0.4},   {"extract brain", 0.08, 0.4}, {"load model", 0.4, 0.41},
+        {"segment", 0.41, 0.9},      {"measure", 0.9, 0.92},       {"classify", 0.92, 0.93},
+        {"write DICOM", 0.93, 0.95}, {"draw pictures", 0.95, 1}};
     for (const Span& span : kSpans)
       if (span.stage == stage) job_.report(stage, span.begin + (span.end - span.begin) * fraction);
   }
@@ -171,6 +180,7 @@ class Processor {
     if (std::holds_alternative<engine::NnUnetInference>(package_.inference))
       package_.preparation.orient = inputs_.from_dicom;
     const auto model = engine::Model::load(package_, request_.device, request_.threads, request_.precision);
+    if (request_.classifier_folder.empty() && classifier_) classifier_model_ = model;
     package_ = model->package();
     backend_ = model->backend().name();
     device_ = model->backend().device();
@@ -221,6 +231,15 @@ class Processor {
     timings_.lap("measure");
   }
 
+  void classify() {
+    if (!classifier_) return;
+    if (!classifier_model_)
+      classifier_model_ = engine::Model::load(*classifier_, request_.device, request_.threads, request_.precision);
+    const Job part([this](std::string_view s, double f) { tell(s, f); });
+    findings_ = classify_study(classifier_model_, classifier_channels_, inputs_, lesion_ids_, part);
+    timings_.lap("classify");
+  }
+
   void describe() {
     report_["schema"] = "oncotome.report/1";
     report_["software"] = {{"name", "Oncotome"}, {"version", ONCOTOME_VERSION}};
@@ -252,6 +271,15 @@ class Processor {
     }
     report_["finding"] = finding_text(lesions_);
     report_["definitions"] = definitions_json();
+    if (classifier_) {
+      const auto& classes = engine::image_inference(*classifier_).classes;
+      report_["classifier"] = model_json(*classifier_);
+      report_["classifier"]["classes"] = classes_json(classes);
+      report_["definitions"]["classification"] =
+          "probabilities of the classifier's classes: softmax of logits / temperature, mean over mirrored images";
+      for (std::size_t i = 0; i < findings_.size(); ++i)
+        report_["lesions"][i]["classification"] = classification_json(findings_[i].classification, classes);
+    }
     if (!truth_.voxels.empty()) {
       std::vector<std::string> notes;
       truth_ = truth_on_grid(std::move(truth_), labels_.geometry, notes);
@@ -266,6 +294,14 @@ class Processor {
     context.label_volume = &labels_;
     context.lesions = lesions_;
     context.lesion_volume = &lesion_ids_;
+    if (!classifier_) return context;
+    context.classifier = context.provenance;
+    context.classifier.model_name = classifier_->name;
+    context.classifier.model_version = classifier_->version;
+    context.classifier.model_sha256 = classifier_->weights_sha256;
+    for (const engine::LesionFinding& finding : findings_)
+      context.classes[finding.lesion_id] =
+          lesion_class(finding.classification, engine::image_inference(*classifier_).classes);
     return context;
   }
 
@@ -371,6 +407,10 @@ class Processor {
   std::vector<engine::ProbabilityMap> probabilities_;
   std::vector<Lesion> lesions_;
   LesionVolume lesion_ids_;
+  std::optional<ModelPackage> classifier_;
+  std::vector<std::size_t> classifier_channels_;
+  std::shared_ptr<const engine::Model> classifier_model_;
+  std::vector<engine::LesionFinding> findings_;
   std::string labels_digest_, backend_, device_;
   engine::ExecutionNotes notes_;
   Timings timings_;

@@ -16,6 +16,7 @@ struct StudyRequest {
   std::vector<std::string> models;  ///< Folders or .zip; several nnU-Nets are an ensemble.
   engine::ModelOptions model_options;
   std::string output_folder;
+  std::string classifier_folder;   ///< Package that says what each lesion is; empty: the model itself, if it can.
   std::string brain_model_folder;  ///< For a model that extracts the brain; empty: the package beside the model.
   std::string mask_file;           ///< Optional NIfTI or NRRD mask of the body part.
   std::string truth_file;          ///< Optional label volume to compare with.

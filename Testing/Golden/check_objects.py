@@ -307,6 +307,9 @@ def code_of(item):
     return item.CodeValue, item.CodingSchemeDesignator
 
 
+IMPRESSION, CERTAINTY = ("121073", "DCM"), ("111013", "DCM")
+
+
 def walk(item):
     for child in item.get("ContentSequence", []):
         yield child
@@ -330,6 +333,20 @@ def check_group(group, lesion_of, seg):
         need(code_of(value.MeasurementUnitsCodeSequence[0]) == (unit, "UCUM"), f"unit of {field}")
         modifiers = {code_of(c.ConceptNameCodeSequence[0]) for c in children[code].ContentSequence}
         need({("111001", "DCM"), ("111003", "DCM")} <= modifiers, f"{field} does not name its algorithm")
+    check_class(children, lesion)
+
+
+def check_class(children, lesion):
+    found = lesion.get("classification", {})
+    need((IMPRESSION in children) == ("class" in found) == (CERTAINTY in children), "a class is in one of SR and report only")
+    if "class" not in found:
+        said = children[("121106", "DCM")].TextValue if found else ""
+        need(found.get("refused", "") in said, "the SR does not say why there is no class")
+        return
+    value = children[CERTAINTY].MeasuredValueSequence[0]
+    need(abs(float(value.NumericValue) - 100 * found["probabilities"][found["class"]]) < 1e-6, "another probability")
+    need(code_of(value.MeasurementUnitsCodeSequence[0]) == ("%", "UCUM"), "unit of the certainty")
+    need(bool(children[IMPRESSION].ConceptCodeSequence[0].CodeMeaning), "the class has no meaning")
 
 
 def check_report(folder, report, seg):

@@ -6,11 +6,13 @@ import json
 import shutil
 import struct
 import zipfile
+import zlib
 
 import numpy as np
 import SimpleITK as sitk
 
 from bad_input import DEMO_MODEL, ROOT, case, series
+from picture_models import lenet_weights, unet_weights, write_package
 
 # -- models --------------------------------------------------------------------------------------------------------------
 
@@ -235,3 +237,93 @@ def a_place_that_is_taken(folder):
 @case(71, "output.unwritable")
 def a_place_that_cannot_be_written(folder):
     return ("oncotome", "segment", *volumes(folder), "-m", DEMO_MODEL, "-o", "/proc/none/result", "--quiet")
+
+
+# -- single images -------------------------------------------------------------------------------------------------------
+
+def classify(place, model_, command="classify"):
+    return ("oncotome", command, place, "-m", model_, "-o", "OUTPUT", "--quiet")
+
+
+def lenet(folder, change=None):
+    return write_package(folder / "lenet", lenet_weights(np.random.default_rng(1), 16), (16, 16), change=change)
+
+
+def picture(folder, data):
+    (folder / "Zebrafish_Quentin").mkdir()
+    (folder / "Zebrafish_Quentin" / "Zebrafish.png").write_bytes(data)
+    return folder / "Zebrafish_Quentin"
+
+
+def png(folder):
+    place = folder / "Zebrafish.png"
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(400, dtype=np.uint8).reshape(20, 20)), str(place))
+    return place
+
+
+@case(12, "input.no_images")
+def a_folder_without_images(folder):
+    (folder / "Zebrafish").mkdir()
+    return classify(folder / "Zebrafish", lenet(folder))
+
+
+@case(10, "input.not_found")
+def a_folder_of_pictures_that_is_not_there(folder):
+    return classify(folder / "Zebrafish", lenet(folder))
+
+
+@case(11, "input.unreadable")
+def a_folder_of_one_picture_that_is_none(folder):
+    return classify(picture(folder, b"no picture"), lenet(folder))
+
+
+@case(11, "input.unreadable")
+def a_picture_cut_short(folder):
+    return classify(picture(folder, png(folder).read_bytes()[:60]), lenet(folder))
+
+
+@case(14, "input.unsupported")
+def a_picture_of_too_many_pixels(folder):
+    header = struct.pack(">4s2I5B", b"IHDR", 999999, 999999, 8, 0, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header))
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + crc
+    idat = b"IDAT" + zlib.compress(bytes(100))
+    return classify(picture(folder, data + struct.pack(">I", len(idat) - 4) + idat + struct.pack(">I", zlib.crc32(idat))),
+                    lenet(folder))
+
+
+@case(43, "precondition.unmet")
+def slices_of_another_modality(folder):
+    return classify(series(folder), lenet(folder))
+
+
+@case(2, "usage")
+def classes_of_a_model_that_has_none(folder):
+    unet = write_package(folder / "unet", unet_weights(np.random.default_rng(1), classes=0), (16, 16), classes=0, labels=2)
+    return classify(png(folder), unet)
+
+
+@case(2, "usage")
+def classes_of_a_model_for_studies(folder):
+    return classify(png(folder), DEMO_MODEL)
+
+
+@case(2, "usage")
+def masks_of_a_model_that_has_classes_alone(folder):
+    return classify(png(folder), lenet(folder), "segment")
+
+
+@case(51, "model.invalid")
+def a_model_with_a_class_too_many(folder):
+    return classify(png(folder), lenet(folder, lambda m: m["classes"].append({"name": "more"})))
+
+
+@case(53, "weights.invalid")
+def a_model_with_weights_of_another_network(folder):
+    return classify(png(folder), lenet(folder, lambda m: m["network"].update(input_size=[1, 64, 64])))
+
+
+@case(2, "usage")
+def a_result_in_place_of_its_pictures(folder):
+    place = picture(folder, png(folder).read_bytes())
+    return ("oncotome", "classify", place, "-m", lenet(folder), "-o", place, "--overwrite", "--quiet")

@@ -23,6 +23,7 @@ DSRCodedEntryValue entry(const Code& code) {
 
 const Code kComment{"121106", "DCM", "Comment"};
 const Code kFinding{"121071", "DCM", "Finding"};
+const Code kImpression{"121073", "DCM", "Impression"};
 
 Code procedure_of(const std::string& modality) {
   if (modality == "MR") return {"113091000", "SCT", "Magnetic resonance imaging"};
@@ -114,9 +115,8 @@ void add_images(TID1500_MeasurementReport& report, DSRSOPInstanceReferenceList& 
   }
 }
 
-void add_number(Group& group, const ResultContext& context, const Code& concept_name, const Code& unit, double value,
+void add_number(Group& group, const Provenance& p, const Code& concept_name, const Code& unit, double value,
                 const Code* method, bool maximum = false) {
-  const Provenance& p = context.provenance;
   const Group::MeasurementValue number(text(decimal_string(value)),
                                        CID7181_AbstractMultiDimensionalImageModelComponentUnits(entry(unit)));
   require(group.addMeasurement(CID7469_GenericIntensityAndSizeMeasurements(entry(concept_name)), number),
@@ -128,6 +128,17 @@ void add_number(Group& group, const ResultContext& context, const Code& concept_
   require(measurement.setAlgorithmIdentification(text(own_text(p.product + " " + algorithm_name(p))),
                                                  text(own_text(p.version + ", " + algorithm_version(p)))),
           "an algorithm");
+}
+
+void add_class(Group& group, const Provenance& classifier, const LesionClass& found) {
+  if (!found.refusal.empty()) {
+    require(group.addQualitativeEvaluation(entry(kComment), text(own_text("Not classified: " + found.refusal, 1024))),
+            "a comment");
+    return;
+  }
+  add_number(group, classifier, {"111013", "DCM", "Certainty of Impression"}, {"%", "UCUM", "%"},
+             100 * found.probability, nullptr);
+  require(group.addQualitativeEvaluation(entry(kImpression), entry(found.code)), "an impression");
 }
 
 void add_lesion(TID1500_MeasurementReport& report, const ResultContext& context, const Lesion& lesion,
@@ -143,12 +154,17 @@ void add_lesion(TID1500_MeasurementReport& report, const ResultContext& context,
   require(group.setFinding(entry(context.lesion_type)), "a finding");
   require(group.setSourceSeriesForSegmentation(text(context.sources.front()->series_uid)), "a source series");
   if (!context.region.value.empty()) require(group.addFindingSite(entry(context.region)), "a finding site");
-  add_number(group, context, {"118565006", "SCT", "Volume"}, mm3, lesion.volume_mm3, &volume_method);
-  add_number(group, context, {"103339001", "SCT", "Long Axis"}, mm, lesion.longest_axial_diameter_mm, nullptr, true);
-  add_number(group, context, {"L0JK", "IBSI", "Maximum 3D Diameter"}, mm, lesion.longest_diameter_mm, nullptr, true);
-  add_number(group, context, {"RNU0", "IBSI", "Volume of Mesh"}, mm3, lesion.mesh_volume_mm3, nullptr);
-  add_number(group, context, {"C0JK", "IBSI", "Surface Area of Mesh"}, mm2, lesion.surface_area_mm2, nullptr);
-  add_number(group, context, {"QCFX", "IBSI", "Sphericity"}, one, lesion.sphericity, nullptr);
+  add_number(group, context.provenance, {"118565006", "SCT", "Volume"}, mm3, lesion.volume_mm3, &volume_method);
+  add_number(group, context.provenance, {"103339001", "SCT", "Long Axis"}, mm, lesion.longest_axial_diameter_mm,
+             nullptr, true);
+  add_number(group, context.provenance, {"L0JK", "IBSI", "Maximum 3D Diameter"}, mm, lesion.longest_diameter_mm,
+             nullptr, true);
+  add_number(group, context.provenance, {"RNU0", "IBSI", "Volume of Mesh"}, mm3, lesion.mesh_volume_mm3, nullptr);
+  add_number(group, context.provenance, {"C0JK", "IBSI", "Surface Area of Mesh"}, mm2, lesion.surface_area_mm2,
+             nullptr);
+  add_number(group, context.provenance, {"QCFX", "IBSI", "Sphericity"}, one, lesion.sphericity, nullptr);
+  if (const auto found = context.classes.find(lesion.id); found != context.classes.end())
+    add_class(group, context.classifier, found->second);
   if (lesion.touches_border)
     require(group.addQualitativeEvaluation(
                 entry(kComment), "The lesion reaches the border of the images: its measurements are lower bounds."),

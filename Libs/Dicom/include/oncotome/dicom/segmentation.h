@@ -25,6 +25,13 @@ enum class EmptyFrames {
   never,  ///< But a segment has one frame at least.
 };
 
+/// What a classifier says of a lesion.
+struct LesionClass {
+  Code code;
+  double probability = 0;  ///< Of it, 0 to 1.
+  std::string refusal;     ///< Why there is no class; else empty.
+};
+
 /// What a result is made from; SEG and SR are both written from it.
 struct ResultContext {
   /// The series that the labels lie on comes first. The others are referenced per frame only where they share its frame
@@ -40,7 +47,9 @@ struct ResultContext {
   std::vector<Lesion>
       lesions;  ///< One more segment each, after the unions; type Neoplasm unless lesion_type says else.
   const LesionVolume* lesion_volume = nullptr;
-  std::vector<std::string> corrections;  ///< What was changed about the input, for the SR.
+  std::map<std::uint16_t, LesionClass> classes;  ///< By lesion, for the SR; empty where nothing classified them.
+  Provenance classifier;                         ///< What did.
+  std::vector<std::string> corrections;          ///< What was changed about the input, for the SR.
   Code lesion_category{"49755003", "SCT", "Morphologically Altered Structure"};
   Code lesion_type{"108369006", "SCT", "Neoplasm"};
 };
@@ -84,8 +93,8 @@ void write_secondary_capture(const std::string& path, const ResultContext& conte
 
 /// Writes a Comprehensive 3D SR, TID 1500, one TID 1411 group per lesion that references its segment in the SEG at
 /// `segmentation_path`: volume (mm3), longest axial and longest 3D diameter (mm), volume (mm3),
-/// area (mm2) and sphericity of its mesh. No lesion gives a
-/// report that says so. Throws Error{output_unwritable, input_unreadable}.
+/// area (mm2) and sphericity of its mesh; a class as its Impression with the Certainty of Impression in %. No lesion
+/// gives a report that says so. Throws Error{output_unwritable, input_unreadable}.
 void write_report(const std::string& path, const ResultContext& context, const std::string& segmentation_path,
                   const SegmentationReceipt& receipt);
 

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "oncotome/core/job.h"
+#include "oncotome/engine/backend.h"
+#include "oncotome/engine/model_package.h"
+
+namespace oncotome::workflow {
+
+struct PicturesRequest {
+  std::vector<std::string> paths;  ///< Pictures, DICOM images, folders of either with their subfolders.
+  std::string model;               ///< A package for images: its folder or .zip.
+  std::string output_folder;
+  bool masks = false;  ///< The labels of each picture too, as masks/<name>.png.
+  int batch = 16;      ///< Pictures that go through the network together.
+  engine::Device device = engine::Device::automatic;
+  int threads = 0;  ///< 0: one per core.
+  engine::Precision precision = engine::Precision::f32;
+  bool replace = false;  ///< An output folder that exists.
+};
+
+/// Classes (and labels) of single images: writes report.json, predictions.csv where the model has classes, and masks,
+/// whole or not at all. What cannot be read is listed, and the others go on. Returns the content of report.json (schema
+/// oncotome.pictures/1). Throws Error, that of the first image when none could be read.
+nlohmann::json process_pictures(const PicturesRequest& request, const Job& job);
+
+/// Whether inputs of a package are images each for itself: it is one for images, and there are PNG or JPEG among them
+/// or its modality knows no volumes.
+bool are_single_images(const std::vector<std::string>& paths, const engine::ModelPackage& package);
+
+}  // namespace oncotome::workflow

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""segment --classify: each lesion of a study gets its class, in report.json, the HTML report and the SR."""
+import json
+import unittest
+
+import jsonschema
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+
+from picture_models import CLASSES, CODE, lenet_weights, unet_weights, write_package
+from whole_program import DEMO_MODEL, ROOT, WithFolder, check_objects, done, main, run
+
+SIZE = (32, 32)
+
+
+def of_mr(classes_with_code=3, **image):
+    def change(model):
+        model["input"]["channels"] = [{"name": "T1ce"}]
+        model["image"].update(image)
+        model["image"].pop("rescale")
+        model["image"]["percentiles"] = [0.01, 0.99]
+        for c in model["classes"][classes_with_code:]:
+            c.pop("code")
+    return change
+
+
+class LesionClasses(WithFolder):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        done("oncotome-phantom", "--seed", 9102, "--tumors", 2, "--format", "dicom", "--output", cls.folder)
+        cls.study = cls.folder / "study"
+        cls.weights = lenet_weights(np.random.default_rng(5), SIZE[0])
+
+    def segment(self, name, *arguments, study=None, model=DEMO_MODEL):
+        result = self.folder / name
+        done("oncotome", "segment", study or self.study, "--model", model, "--output", result, "--quiet", *arguments)
+        report = json.loads((result / "report.json").read_text())
+        jsonschema.validate(report, json.loads((ROOT / "Data/Schemas/report-1.schema.json").read_text()))
+        return report, result
+
+    def test_each_lesion_has_its_class_in_every_report(self):
+        model = write_package(self.folder / "classes", self.weights, SIZE, change=of_mr())
+        report, result = self.segment("result", "--classify", model)
+        self.assertGreaterEqual(len(report["lesions"]), 2)
+        self.assertEqual([c["name"] for c in report["classifier"]["classes"]], list(CLASSES))
+        html = (result / "report.html").read_text()
+        sr = pydicom.dcmread(result / "report.dcm")
+        said = [e.value for e in sr.iterall() if e.keyword == "CodeMeaning"]
+        self.assertEqual(said.count("Impression"), len(report["lesions"]))
+        self.assertEqual(said.count("Certainty of Impression"), len(report["lesions"]))
+        for lesion in report["lesions"]:
+            found = lesion["classification"]
+            self.assertAlmostEqual(sum(found["probabilities"].values()), 1, places=6)
+            self.assertEqual(found["class"], max(found["probabilities"], key=found["probabilities"].get))
+            self.assertIn(f"<strong>{found['class']}</strong>", html)
+        self.assertIn(CODE["value"], [e.value for e in sr.iterall() if e.keyword == "CodeValue"])
+        check_objects(result)
+
+    def test_a_lesion_is_seen_as_a_picture_of_its_slice_would_be(self):
+        model = write_package(self.folder / "whole", self.weights, SIZE, change=of_mr())
+        report, result = self.segment("whole-result", "--classify", model, "--formats", "nrrd")
+        series = [p for p in (self.study / "t1ce").glob("*.dcm")]
+        by_place = {float(pydicom.dcmread(p).ImagePositionPatient[2]): p for p in series}
+        labels = sitk.ReadImage(str(result / "segmentation.seg.nrrd"))
+        ids = sitk.GetArrayFromImage(sitk.ConnectedComponent(labels > 0, True))
+        for lesion in report["lesions"]:
+            x, y, z = lesion["first_index"]
+            x1, y1, z1 = lesion["last_index"]
+            inside = ids[z:z1 + 1, y:y1 + 1, x:x1 + 1]
+            number = np.bincount(inside[inside > 0]).argmax()
+            slice_ = int((ids == number).sum((1, 2)).argmax())
+            place = labels.TransformIndexToPhysicalPoint((0, 0, slice_))[2]
+            path = by_place[min(by_place, key=lambda v: abs(v - place))]
+            out = self.folder / f"slice-{lesion['id']}"
+            done("oncotome", "classify", path, "-m", model, "-o", out, "--quiet")
+            alone = json.loads((out / "report.json").read_text())["images"][0]
+            for name, p in alone["probabilities"].items():
+                self.assertAlmostEqual(p, lesion["classification"]["probabilities"][name], places=5)
+
+    def test_a_class_without_a_code_and_a_refusal_are_told(self):
+        model = write_package(self.folder / "uncoded", self.weights, SIZE, change=of_mr(0, crop_margin_mm=4))
+        _, result = self.segment("uncoded-result", "--classify", model, "--formats", "seg,sr,nrrd")
+        sr = pydicom.dcmread(result / "report.dcm")
+        self.assertIn("99MODEL", [e.value for e in sr.iterall() if e.keyword == "CodingSchemeDesignator"])
+        check_objects(result)
+
+        def closed(m):
+            of_mr()(m)
+            m["gate"] = {"features": "statistics/1", "mean": [0] * 25, "whitening": [0] * 325, "quantile": 0.99,
+                         "max_distance": -1}
+
+        model = write_package(self.folder / "closed", self.weights, SIZE, change=closed)
+        report, result = self.segment("closed-result", "--classify", model)
+        self.assertTrue(all("class" not in lesion["classification"] for lesion in report["lesions"]))
+        self.assertIn("none: not the kind of image", (result / "report.html").read_text())
+        check_objects(result)
+
+    def test_a_model_with_both_heads_does_both(self):
+        def both(m):
+            of_mr()(m)
+
+        model = write_package(self.folder / "both", unet_weights(np.random.default_rng(2)), SIZE, labels=2, change=both)
+        report, result = self.segment("both-result", "--input", f"T1ce={self.study / 't1ce'}", study=self.study,
+                                      model=model)
+        self.assertEqual(report["classifier"]["name"], report["model"]["name"])
+        self.assertTrue(all("classification" in lesion for lesion in report["lesions"]))
+        check_objects(result)
+
+    def test_a_classifier_that_does_not_fit_is_refused_before_the_work(self):
+        def refusal(model):
+            result = run("oncotome", "segment", self.study, "-m", DEMO_MODEL, "-o", self.folder / "never", "--classify", model)
+            self.assertFalse((self.folder / "never").exists())
+            return result.returncode
+        self.assertEqual(refusal(DEMO_MODEL), 2)
+        self.assertEqual(refusal(write_package(self.folder / "gray", self.weights, SIZE)), 41)
+        self.assertEqual(refusal(write_package(self.folder / "ct", self.weights, SIZE, modality="CT")), 43)
+
+
+if __name__ == "__main__":
+    main()

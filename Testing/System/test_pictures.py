@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Single images: classify, and segment for a folder of pictures, against PyTorch on the same weights."""
+import csv
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+import jsonschema
+import numpy as np
+import pydicom
+from PIL import Image
+
+from bad_input import bytes_of, slice_of
+from picture_models import CLASSES, lenet_weights, unet_weights, write_package
+from whole_program import ROOT, WithFolder, done, main, run
+
+TORCH_PYTHON = os.environ.get("ONCOTOME_TORCH_PYTHON", "/usr/bin/python3")
+SIZE = (32, 32)
+
+
+def smooth(random, height, width):
+    image = random.uniform(0, 255, (height, width))
+    for axis in (0, 1):
+        for _ in range(3):
+            image = (image + np.roll(image, 1, axis)) / 2
+    image = (image - image.min()) / max(np.ptp(image), 1)
+    return np.round(255 * image).astype(np.uint8)
+
+
+class Pictures(WithFolder):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        random = np.random.default_rng(7)
+        cls.place = cls.folder / "pictures"
+        cls.arrays = {name: smooth(random, *size) for name, size in {
+            "a.png": (40, 60), "b/c.png": (32, 32), "b/deep/d.png": (17, 90), "z, last.png": (200, 150)}.items()}
+        for name, values in cls.arrays.items():
+            (cls.place / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(cls.place / name)
+        (cls.place / "notes.txt").write_text("no picture")
+        cls.lenet, cls.unet = lenet_weights(random, SIZE[0]), unet_weights(random)
+        cls.model = write_package(cls.folder / "lenet", cls.lenet, SIZE)
+        cls.both = write_package(cls.folder / "both", cls.unet, SIZE, labels=2,
+                                 change=lambda m: m.update(mirrors=["W"]))
+
+    def job(self, command, name, *arguments, model=None, source=None):
+        result = self.folder / name
+        done("oncotome", command, source or self.place, "--model", model or self.model, "--output", result, "--quiet",
+             *arguments)
+        report = json.loads((result / "report.json").read_text())
+        jsonschema.validate(report, json.loads((ROOT / "Data/Schemas/pictures-1.schema.json").read_text()))
+        package = json.loads(((model or self.model) / "model.json").read_text())
+        jsonschema.validate(package, json.loads((ROOT / "Data/Schemas/model-1.schema.json").read_text()))
+        found = sorted(p.relative_to(result).as_posix() for p in result.rglob("*") if p.is_file())
+        self.assertEqual(found, sorted(report["files"]))
+        with open(result / "predictions.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return report, {row["path"]: row for row in rows}
+
+    def reference(self, weights, mirror=False):
+        """By PyTorch."""
+        if subprocess.run([TORCH_PYTHON, "-c", "import torch"], capture_output=True).returncode != 0:
+            self.skipTest("needs a Python with PyTorch")
+        given, out = self.folder / "given.npz", self.folder / "out.npz"
+        np.savez(given, mirror=mirror, size=SIZE, **weights,
+                 **{f"picture {name}": values.astype(np.float32) for name, values in self.arrays.items()})
+        subprocess.run([TORCH_PYTHON, ROOT / "Testing/System/picture_reference.py", given, out], check=True)
+        return np.load(out)
+
+    def compare(self, rows, reference):
+        self.assertEqual(list(rows), sorted(self.arrays))
+        for name, row in rows.items():
+            expected = reference[f"{name} classes"]
+            found = np.array([float(row[f"p_{c}"]) for c in CLASSES])
+            self.assertLess(np.abs(found - expected).max(), 1e-5, name)
+            self.assertEqual(row["class"], CLASSES[expected.argmax()])
+            self.assertAlmostEqual(float(row["entropy"]), -(expected * np.log(expected)).sum(), places=4)
+            self.assertEqual(row["refused"], "")
+
+    def test_classes_are_those_of_pytorch(self):
+        report, rows = self.job("classify", "classes")
+        self.compare(rows, self.reference(self.lenet))
+        self.assertEqual(report["rejected"], [])
+        self.assertEqual(sum(report["counts"]["classes"].values()), len(self.arrays))
+        for image in report["images"]:
+            self.assertAlmostEqual(image["probabilities"][CLASSES[1]], float(rows[image["path"]][f"p_{CLASSES[1]}"]), 6)
+        header = (self.folder / "classes" / "predictions.csv").read_text().splitlines()[0]
+        self.assertEqual(header, 'path,class,p_meningioma,"p_glioma, of any kind",p_pituitary,entropy,refused')
+
+    def test_batches_and_single_pictures_give_the_same(self):
+        _, whole = self.job("classify", "batch-16")
+        _, single = self.job("classify", "batch-1", "--batch", 1)
+        _, one = self.job("classify", "one", source=self.place / "a.png")
+        for name in whole:
+            for column in whole[name]:
+                if column.startswith("p_"):
+                    self.assertAlmostEqual(float(whole[name][column]), float(single[name][column]), places=6)
+        self.assertEqual(one["a.png"], single["a.png"])
+
+    def test_a_temperature_divides_logits(self):
+        cool = write_package(self.folder / "cool", self.lenet, SIZE,
+                             change=lambda m: m.update(calibration={"temperature": 2.5}))
+        _, warm_rows = self.job("classify", "warm-result")
+        _, rows = self.job("classify", "cool-result", model=cool)
+        for name, row in rows.items():
+            p = np.array([float(warm_rows[name][f"p_{c}"]) for c in CLASSES]) ** (1 / 2.5)
+            found = np.array([float(row[f"p_{c}"]) for c in CLASSES])
+            self.assertLess(np.abs(found - p / p.sum()).max(), 1e-5)
+
+    def test_masks_and_classes_are_those_of_pytorch(self):
+        report, rows = self.job("segment", "masks", model=self.both)
+        reference = self.reference(self.unet, mirror=True)
+        self.compare(rows, reference)
+        for image in report["images"]:
+            expected = reference[f"{image['path']} labels"]
+            self.assertEqual(image["mask"], f"masks/{image['path']}")
+            mask = np.asarray(Image.open(self.folder / "masks" / image["mask"]))
+            self.assertEqual(mask.shape, self.arrays[image["path"]].shape)
+            clear = np.abs(expected[1] - expected[0]) > 1e-4
+            self.assertGreater(clear.mean(), 0.99)
+            self.assertTrue(np.array_equal(mask[clear], np.where(expected.argmax(0), 7, 0)[clear]))
+            self.assertEqual(image["pixels"], {"Tumor": int((mask == 7).sum())})
+        self.assertEqual(report["labels"], [{"value": 7, "name": "Tumor"}])
+
+    def test_what_cannot_be_read_is_listed_and_the_others_go_on(self):
+        place = self.folder / "mixed"
+        shutil.copytree(self.place, place)
+        (place / "cut.png").write_bytes((place / "a.png").read_bytes()[:900])
+        (place / "text.jpg").write_text("hello")
+        (place / "empty.png").write_bytes(b"")
+        Image.fromarray(self.arrays["a.png"].astype(np.uint16) * 257).save(place / "deep.png")
+        Image.fromarray(np.full((1, 1), 99, np.uint8)).save(place / "one.png")
+        Image.fromarray(np.stack([self.arrays["a.png"]] * 3, -1)).save(place / "color.png")
+        (place / "broken.dcm").write_bytes(bytes_of(slice_of(0))[:500])
+        report, rows = self.job("classify", "mixed-result", source=place)
+        self.assertEqual({r["path"]: r["code"] for r in report["rejected"]},
+                         dict.fromkeys(("cut.png", "text.jpg", "empty.png", "broken.dcm"), "input.unreadable"))
+        self.assertEqual(set(rows), {*self.arrays, "deep.png", "one.png", "color.png"})
+        for name in ("deep.png", "color.png"):
+            for c in CLASSES:
+                self.assertAlmostEqual(float(rows[name][f"p_{c}"]), float(rows["a.png"][f"p_{c}"]), places=5)
+
+    def test_dicom_gives_what_the_picture_of_it_gives(self):
+        """CT at five HU for each gray value, and a radiograph and a photograph of the same pixels."""
+        place, gray = self.folder / "dicom", self.arrays["a.png"]
+        (place / "ct").mkdir(parents=True)
+        for k in range(3):
+            ct = slice_of(k)
+            values = (-1000 + 5 * np.roll(gray, k, 1).astype(int)).astype("<i2")
+            ct.Rows, ct.Columns, ct.PixelData = *gray.shape, values.tobytes()
+            ct.ImagePositionPatient[2] = [0, 2, 9][k]  # no regular volume
+            ct.save_as(place / "ct" / f"{k}.dcm", write_like_original=False)
+            Image.fromarray(np.roll(gray, k, 1)).save(place / "ct" / f"{k}.png")
+        photo = slice_of(7)
+        photo.SOPClassUID = photo.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.4"
+        photo.Modality, photo.SeriesInstanceUID = "XC", "2.25.77.31"
+        photo.Rows, photo.Columns, photo.SamplesPerPixel = *gray.shape, 3
+        photo.PhotometricInterpretation, photo.PlanarConfiguration, photo.PixelRepresentation = "RGB", 0, 0
+        photo.BitsAllocated, photo.BitsStored, photo.HighBit = 8, 8, 7
+        photo.PixelData = np.stack([gray] * 3, -1).tobytes()
+        photo["PixelData"].VR = "OB"
+        photo.save_as(place / "photo.dcm", write_like_original=False)
+
+        def of_ct(m):
+            m["image"]["picture_range"] = [-1000, 275]
+
+        model = write_package(self.folder / "ct-model", self.lenet, SIZE, modality="CT", change=of_ct)
+        report, rows = self.job("classify", "dicom-result", source=place, model=model)
+        self.assertEqual([(r["path"], r["code"]) for r in report["rejected"]], [("photo.dcm", "precondition.unmet")])
+        self.assertEqual(len(rows), 6)
+        for k in range(3):
+            for c in CLASSES:
+                self.assertAlmostEqual(float(rows[f"ct/{k}.dcm"][f"p_{c}"]), float(rows[f"ct/{k}.png"][f"p_{c}"]), places=5)
+        model = write_package(self.folder / "photo-model", self.lenet, SIZE, modality="DMS")
+        _, rows = self.job("classify", "photo-result", source=place / "photo.dcm", model=model)
+        _, plain = self.job("classify", "plain-result", source=self.place / "a.png")
+        for c in CLASSES:
+            self.assertAlmostEqual(float(rows["photo.dcm"][f"p_{c}"]), float(plain["a.png"][f"p_{c}"]), places=5)
+
+    def test_a_gate_refuses_with_its_reason(self):
+        features = 9 + 16
+
+        def gated(limit, **more):
+            return lambda m: m.update(gate={"features": "statistics/1", "mean": [0] * features, "quantile": 0.99,
+                                            "whitening": [0] * (features * (features + 1) // 2), "max_distance": limit,
+                                            **more})
+
+        closed = write_package(self.folder / "closed", self.lenet, SIZE, change=gated(-1))
+        report, rows = self.job("classify", "closed-result", model=closed)
+        self.assertEqual(report["counts"]["refused"], len(self.arrays))
+        for row in rows.values():
+            self.assertEqual([row["class"], row["entropy"], *(row[f"p_{c}"] for c in CLASSES)], [""] * 5)
+            self.assertIn("not the kind of image", row["refused"])
+        self.assertTrue(all("class" not in image and image["refused"] for image in report["images"]))
+        opened = write_package(self.folder / "opened", self.lenet, SIZE, change=gated(1, max_energy=1e9))
+        report, rows = self.job("classify", "opened-result", model=opened)
+        self.assertEqual(report["counts"]["refused"], 0)
+        sure = write_package(self.folder / "sure", self.lenet, SIZE, change=gated(1, max_energy=-1e9))
+        report, _ = self.job("classify", "sure-result", model=sure)
+        self.assertIn("energy", report["images"][0]["refused"])
+
+    def test_a_result_that_exists_is_replaced_only_when_asked(self):
+        self.job("classify", "twice")
+        self.assertEqual(run("oncotome", "classify", self.place, "-m", self.model, "-o", self.folder / "twice").returncode, 70)
+        self.job("classify", "twice", "--overwrite")
+        # A result within the input is not taken for input.
+        self.job("classify", "pictures/result")
+        report, _ = self.job("segment", "pictures/result", "--overwrite", model=self.both)
+        report, _ = self.job("segment", "pictures/result", "--overwrite", model=self.both)
+        self.assertEqual(report["counts"]["images"], len(self.arrays))
+        shutil.rmtree(self.place / "result")
+
+
+if __name__ == "__main__":
+    main()
