@@ -7,6 +7,7 @@ namespace {
 
 const char* declines(const ConvShape& s) {
   if (s.precision != Precision::bf16 && s.precision != Precision::int8) return "more precision than bf16 is asked for";
+  if (s.in_layout == Layout::blocked && s.in_channels() <= 8) return "too few channels to gain by bf16";
   return direct_declines(s);
 }
 
