@@ -69,13 +69,12 @@ inline void transform_axis(const double* in, int outer, int inner, double* out) 
     }
 }
 
-/// G g G' along the axes that the kernel has: [z][y][x] of 4 (1) x 4 x 4.
-inline void transform_weight(const float* weight, int depth, double* out) {
-  double taps[27], rows[36], planes[48];
-  for (int i = 0; i < depth * 9; ++i) taps[i] = weight[i];
-  transform_axis(taps, depth * 3, 1, rows);
-  transform_axis(rows, depth, 4, depth == 3 ? planes : out);
-  if (depth == 3) transform_axis(planes, 1, 16, out);
+/// G g G' along the axes that the kernel has, of `count` kernels beside each other: [z][y][x] of 4 (1) x 4 x 4.
+inline void transform_weights(const double* taps, int depth, int count, double* out) {
+  double rows[36 * kPanel * kBlock], planes[48 * kPanel * kBlock];
+  transform_axis(taps, depth * 3, count, rows);
+  transform_axis(rows, depth, 4 * count, depth == 3 ? planes : out);
+  if (depth == 3) transform_axis(planes, 1, 16 * count, out);
 }
 
 template <class Math>
@@ -89,7 +88,7 @@ void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
   constexpr int panel = kPanel * kBlock;
   auto* to = static_cast<typename Math::Value*>(packed);
   const std::size_t size = position_size(shape);
-  const int taps = shape.kernel[0] * 9, positions = passes(shape) * kPositions;
+  const int volume = shape.kernel[0] * 9, positions = passes(shape) * kPositions;
   memset(packed, 0, positions * size * sizeof *to);
   int channel = 0, row = 0;
   for (int s = 0; s < shape.source_count; row += (-shape.source_channels[s] % kBlock + kBlock) % kBlock, ++s)
@@ -97,14 +96,16 @@ void pack_winograd(const ConvShape& shape, const float* weight, void* packed) {
       for (int first = 0; first < shape.out_channels; first += panel) {
         const int width = least(panel, shape.out_blocks() * kBlock - first),
                   count = least(panel, shape.out_channels - first);
-        const float* from = weight + (static_cast<std::size_t>(first) * shape.in_channels() + channel) * taps;
-        double u[panel][4 * kPositions];
+        const float* from = weight + (static_cast<std::size_t>(first) * shape.in_channels() + channel) * volume;
+        double taps[27 * panel], u[4 * kPositions * panel];
         for (int o = 0; o < count; ++o)
-          transform_weight(from + static_cast<std::size_t>(o) * shape.in_channels() * taps, shape.kernel[0], u[o]);
+          for (int t = 0; t < volume; ++t)
+            taps[t * count + o] = from[static_cast<std::size_t>(o) * shape.in_channels() * volume + t];
+        transform_weights(taps, shape.kernel[0], count, u);
         auto* at = to + static_cast<std::size_t>(first) * shape.in_blocks() * kBlock +
                    static_cast<std::size_t>(row / Math::kStep * width) * Math::kStep + row % Math::kStep;
         for (int f = 0; f < positions; ++f, at += size)
-          for (int o = 0; o < count; ++o) at[o * Math::kStep] = Math::round(static_cast<float>(u[o][f]));
+          for (int o = 0; o < count; ++o) at[o * Math::kStep] = Math::round(static_cast<float>(u[f * count + o]));
       }
 }
 
