@@ -188,9 +188,12 @@ class Process:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Runner:
@@ -199,18 +202,22 @@ class Runner:
     def __init__(self, library, dtype, version, how, process, question, condition):
         self.library, self.dtype, self.version, self.how = library, dtype, version, how
         self.process, self.question = process, question
-        self.ms, self.roof, self.error, self.repeats = [], [], math.nan, 1
+        self.ms, self.roof, self.error, self.once = [], [], math.nan, math.nan
         self.bound = BOUNDS[dtype] * condition * (4 if library in WAYS else 1)
 
     def run(self):
-        return float(self.process.ask(self.question))
+        answer = self.process.ask(self.question)
+        if not answer:
+            raise SystemExit(f"{self.library} {self.how} died (of too little memory?)")
+        return float(answer)
 
     def turn(self):
         # Another library's threads may still look out for work.
         time.sleep(0.05)
         if self.library not in WAYS:
             self.roof.append(float(self.process.ask(f"roof {self.dtype}")))
-        self.ms.append(statistics.fmean(self.run() for _ in range(self.repeats)))
+        repeats = max(1, min(20, math.ceil(30 / self.once)))
+        self.ms.append(statistics.fmean(self.run() for _ in range(repeats)))
 
 
 def error_of(output, reference):
@@ -238,13 +245,23 @@ def enter_runners(ours, start, name, folder, threads):
                 continue
             runners.append(Runner(library, way if way in BOUNDS else "f32", *peer.first.split("\t"), peer, "run", condition))
             runners[-1].error = error_of(np.load(peer.ask("output")), reference)
+            close_slow_ways(runners)
     return runners
+
+
+def close_slow_ways(runners):
+    """Of the last one's library and type, those that are right and far from the fastest: all at once fill the memory."""
+    runners[-1].once = min(runners[-1].run() for _ in range(2))
+    rivals = [r for r in runners if (r.library, r.dtype) == (runners[-1].library, runners[-1].dtype) and r.error <= r.bound]
+    for r in rivals:
+        if r.once > 1.3 * min(rival.once for rival in rivals):
+            r.process.close()
+            runners.remove(r)
 
 
 def take_turns(runners, rounds):
     for r in runners:
-        once = min(r.run() for _ in range(2))
-        r.repeats = max(1, min(20, math.ceil(30 / once)))
+        r.once = min(r.run() for _ in range(2))
     for _ in range(rounds):
         for r in runners:
             r.turn()
