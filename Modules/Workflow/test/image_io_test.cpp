@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <random>
 
 #include "oncotome/core/error.h"
 
@@ -73,6 +75,31 @@ TEST(ImageIo, What_is_damaged_or_no_picture_is_refused_by_its_name_alone) {
   EXPECT_EQ(refusal(folder / "empty.jpg"), ErrorCode::input_unreadable);
   EXPECT_EQ(refusal(folder / "absent.png"), ErrorCode::input_not_found);
   EXPECT_EQ(refusal(kPictures / "rgb.png", 2), ErrorCode::input_unsupported);
+  fs::remove_all(folder);
+}
+
+TEST(ImageIo, Damage_anywhere_gives_a_picture_or_an_error) {
+  const fs::path folder = fs::path(testing::TempDir()) / ("damaged-" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  std::mt19937 random(4);
+  for (const char* name : {"rgb.png", "palette.png", "gray16.png", "bilevel.png", "rgb.JPG"}) {
+    std::ifstream file(kPictures / name, std::ios::binary);
+    const std::string good((std::istreambuf_iterator<char>(file)), {});
+    int refused = 0;
+    for (int round = 0; round < 300; ++round) {
+      std::string bytes = good;
+      for (int change = 0; change <= round % 4; ++change)
+        bytes[random() % bytes.size()] = static_cast<char>(random() % 256);
+      if (round % 3 == 0) bytes.resize(random() % bytes.size());
+      std::ofstream(folder / name, std::ios::binary) << bytes;
+      try {
+        read_picture((folder / name).string(), 3);
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, 50) << name;
+  }
   fs::remove_all(folder);
 }
 
