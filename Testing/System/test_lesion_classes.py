@@ -89,7 +89,7 @@ class LesionClasses(WithFolder):
 
         def closed(m):
             of_mr()(m)
-            m["gate"] = {"features": "statistics/1", "mean": [0] * 25, "whitening": [0] * 325, "quantile": 0.99,
+            m["gate"] = {"features": "statistics/1", "mean": [0] * 41, "whitening": [0] * 861, "quantile": 0.99,
                          "max_distance": -1}
 
         model = write_package(self.folder / "closed", self.weights, SIZE, change=closed)

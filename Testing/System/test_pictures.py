@@ -182,7 +182,7 @@ class Pictures(WithFolder):
             self.assertAlmostEqual(float(rows["photo.dcm"][f"p_{c}"]), float(plain["a.png"][f"p_{c}"]), places=5)
 
     def test_a_gate_refuses_with_its_reason(self):
-        features = 9 + 16
+        features = 9 + 32
 
         def gated(limit, **more):
             return lambda m: m.update(gate={"features": "statistics/1", "mean": [0] * features, "quantile": 0.99,

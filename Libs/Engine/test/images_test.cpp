@@ -168,15 +168,18 @@ TEST(ImageGate, Features_tell_brightness_texture_and_color) {
   for (std::size_t i = 0; i < striped.values.size(); ++i) striped.values[i] = i % 2 == 0 ? 1.0F : 3.0F;
   std::fill_n(colored.values.begin(), 64, 5.0F);
   const std::vector<double> a = gate_features(gray), b = gate_features(striped), c = gate_features(colored);
-  ASSERT_EQ(a.size(), 3 * 9 + 2 + 16u);
-  EXPECT_EQ(a[0], 2);  // mean, deviation, five quantiles, edges, detail
-  EXPECT_EQ(a[1], 0);
-  EXPECT_EQ(a[7], 0);
+  ASSERT_EQ(a.size(), 3 * 9 + 2 + 32u);
+  EXPECT_EQ(a[0], 2);                       // mean, deviation, five quantiles, edges, detail
+  EXPECT_NEAR(a[1], std::log(0.01), 1e-9);  // strengths are logs of 0.01 and more
+  EXPECT_NEAR(a[7], std::log(0.01), 1e-9);
   EXPECT_EQ(b[0], 2);
-  EXPECT_EQ(b[1], 1);
-  EXPECT_NEAR(b[7], 2 * 7 / 8.0, 1e-12);
-  EXPECT_EQ(a[18], 0);  // between the first two channels
-  EXPECT_EQ(c[18], 3);
+  EXPECT_NEAR(b[1], std::log(1.01), 1e-9);
+  EXPECT_NEAR(b[7], std::log(2 * 7 / 8.0 + 0.01), 1e-9);
+  EXPECT_NEAR(a[18], std::log(0.01), 1e-9);  // between the first two channels
+  EXPECT_NEAR(c[18], std::log(3.01), 1e-9);
+  EXPECT_EQ(a[29], 2);  // of the first block mean and deviation
+  EXPECT_NEAR(a[30], std::log(0.01), 1e-9);
+  EXPECT_EQ(c[29], 3);  // (5 + 2 + 2) / 3
 }
 
 }  // namespace

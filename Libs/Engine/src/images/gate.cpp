@@ -14,6 +14,9 @@ constexpr std::int64_t kBlocks = 4;       // along H and W
 constexpr double kLeastDeviation = 1e-3;  // of a feature; prepared values have a deviation of about 1
 constexpr double kQuantiles[] = {0.05, 0.25, 0.5, 0.75, 0.95};
 
+// Strengths differ by factors; prepared values have a deviation of about 1, and none at all is far from a little.
+double log_strength(double value) { return std::log(value + 0.01); }
+
 /// The slices of one channel.
 struct Channel {
   const float* values;
@@ -31,7 +34,7 @@ void add_histogram(const Channel& channel, std::vector<double>& out) {
   for (const double value : sorted) sum += value;
   for (const double value : sorted) squares += (value - sum / n) * (value - sum / n);
   out.push_back(sum / n);
-  out.push_back(std::sqrt(squares / n));
+  out.push_back(log_strength(std::sqrt(squares / n)));
   for (const double q : kQuantiles) out.push_back(sorted[static_cast<std::size_t>(q * (n - 1))]);
 }
 
@@ -48,20 +51,27 @@ void add_detail(const Channel& channel, std::vector<double>& out) {
         detail += std::abs(2 * value - right - channel.at(z, y, std::max<std::int64_t>(x - 1, 0))) +
                   std::abs(2 * value - below - channel.at(z, std::max<std::int64_t>(y - 1, 0), x));
       }
-  out.push_back(edges / static_cast<double>(channel.count()));
-  out.push_back(detail / static_cast<double>(channel.count()));
+  out.push_back(log_strength(edges / static_cast<double>(channel.count())));
+  out.push_back(log_strength(detail / static_cast<double>(channel.count())));
 }
 
 void add_blocks(const Tensor& prepared, std::vector<double>& out) {
   const std::int64_t height = prepared.shape[3], width = prepared.shape[4];
-  std::vector<double> sums(kBlocks * kBlocks), counts(kBlocks * kBlocks);
+  std::vector<double> counts(kBlocks * kBlocks), sums = counts, squares = counts;
   for (std::size_t i = 0; i < prepared.values.size(); ++i) {
     const auto at = static_cast<std::int64_t>(i);
     const std::int64_t row = at / width % height * kBlocks / height, column = at % width * kBlocks / width;
-    sums[static_cast<std::size_t>(row * kBlocks + column)] += prepared.values[i];
-    counts[static_cast<std::size_t>(row * kBlocks + column)] += 1;
+    const auto block = static_cast<std::size_t>(row * kBlocks + column);
+    const double value = prepared.values[i];
+    counts[block] += 1;
+    sums[block] += value;
+    squares[block] += value * value;
   }
-  for (std::size_t b = 0; b < sums.size(); ++b) out.push_back(counts[b] > 0 ? sums[b] / counts[b] : 0);
+  for (std::size_t b = 0; b < sums.size(); ++b) {
+    const double n = std::max(1.0, counts[b]), mean = sums[b] / n;
+    out.push_back(mean);
+    out.push_back(log_strength(std::sqrt(std::max(0.0, squares[b] / n - mean * mean))));
+  }
 }
 
 // The value that at most 1 - quantile of such values exceed, as conformal prediction chooses it.
@@ -105,7 +115,7 @@ std::vector<double> gate_features(const Tensor& prepared) {
     double difference = 0;
     for (std::int64_t i = 0; i < voxels; ++i)
       difference += std::abs(static_cast<double>(channel.values[i]) - channel.values[i - voxels]);
-    out.push_back(difference / static_cast<double>(voxels));
+    out.push_back(log_strength(difference / static_cast<double>(voxels)));
   }
   add_blocks(prepared, out);
   return out;
@@ -144,7 +154,6 @@ ImageGate fit_gate(const std::vector<std::vector<double>>& training, const std::
   if (training.size() < 2 || held_out.empty() || !(quantile > 0 && quantile < 1))
     throw Error(ErrorCode::usage, "a gate needs two training images, one held out, and a quantile between 0 and 1");
   ImageGate gate;
-  gate.quantile = quantile;
   const std::size_t n = training[0].size();
   const auto count = static_cast<double>(training.size());
   gate.mean.assign(n, 0);
@@ -166,6 +175,7 @@ ImageGate fit_gate(const std::vector<std::vector<double>>& training, const std::
   gate.whitening = inverse_root(std::move(covariance), n);
   std::vector<double> distances;
   for (const auto& features : held_out) distances.push_back(gate_distance(gate, features));
+  gate.quantile = quantile;
   gate.max_distance = threshold(std::move(distances), quantile);
   if (!energies.empty()) gate.max_energy = threshold(energies, quantile);
   return gate;

@@ -27,7 +27,8 @@ struct GateScores {
 };
 
 /// Statistics of a prepared image [1,C,D,H,W]: of each channel mean, deviation, quantiles, and strength of edges and of
-/// fine detail within slices; between channels their difference; means of 4 x 4 blocks of the slices.
+/// fine detail within slices; between channels their difference; mean and deviation of 4 x 4 blocks of the slices.
+/// Deviations and strengths are logarithms.
 std::vector<double> gate_features(const Tensor& prepared);
 
 /// Throws Error{model_invalid} when there are not as many features as the gate knows.
