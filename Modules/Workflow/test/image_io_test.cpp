@@ -71,7 +71,7 @@ TEST(ImageIo, What_is_damaged_or_no_picture_is_refused_by_its_name_alone) {
   EXPECT_EQ(cut("rgb.JPG"), ErrorCode::input_unreadable);
   std::ofstream(folder / "text.png") << "no picture";
   EXPECT_EQ(refusal(folder / "text.png"), ErrorCode::input_unreadable);
-  std::ofstream(folder / "empty.jpg");
+  std::ofstream(folder / "empty.jpg").close();
   EXPECT_EQ(refusal(folder / "empty.jpg"), ErrorCode::input_unreadable);
   EXPECT_EQ(refusal(folder / "absent.png"), ErrorCode::input_not_found);
   EXPECT_EQ(refusal(kPictures / "rgb.png", 2), ErrorCode::input_unsupported);

@@ -174,6 +174,7 @@ ImageGate fit_gate(const std::vector<std::vector<double>>& training, const std::
         covariance[i * n + j] *= kept;
   gate.whitening = inverse_root(std::move(covariance), n);
   std::vector<double> distances;
+  distances.reserve(held_out.size());
   for (const auto& features : held_out) distances.push_back(gate_distance(gate, features));
   gate.quantile = quantile;
   gate.max_distance = threshold(std::move(distances), quantile);

@@ -71,6 +71,7 @@ std::vector<LesionBox> lesion_boxes(const LesionVolume& lesions) {
       }
   }
   std::vector<LesionBox> out;
+  out.reserve(boxes.size());
   for (const auto& [id, box] : boxes) out.push_back(box);
   return out;
 }
