@@ -8,6 +8,8 @@
 #include "lower_script.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
+#include "oncotome/torch/errors.h"
+#include "oncotome/torch/evaluate.h"
 
 namespace oncotome::torch_backend {
 namespace {
@@ -16,33 +18,6 @@ using engine::Graph;
 using engine::Node;
 using engine::Op;
 using engine::Tensor;
-
-std::vector<std::int64_t> list(const engine::Dhw& v) { return {v.begin(), v.end()}; }
-
-[[noreturn]] void fail(std::string what, bool last_line) {
-  if (what.find("out of memory") != std::string::npos || what.find("can't allocate memory") != std::string::npos)
-    throw Error(ErrorCode::out_of_memory, "not enough memory for the network; free some or choose another device");
-  what.erase(what.find_last_not_of('\n') + 1);
-  throw Error(ErrorCode::backend_failed,
-              "LibTorch failed: " + (last_line ? what.substr(what.rfind('\n') + 1) : what.substr(0, what.find('\n'))));
-}
-
-// The seam where LibTorch's errors become ours; their text is for developers, so only a line is kept: of TorchScript's,
-// which begin with a trace, the last.
-template <class F>
-auto translated(F&& f) {
-  try {
-    return f();
-  } catch (const c10::Error& e) {
-    fail(e.what_without_backtrace(), false);
-  } catch (const Error&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    fail("out of memory", false);
-  } catch (const std::exception& e) {
-    fail(e.what(), true);
-  }
-}
 
 Tensor to_tensor(const at::Tensor& t) {
   const at::Tensor y = t.to(at::kCPU, at::kFloat).contiguous();
@@ -101,12 +76,6 @@ class TorchExecutable : public engine::Executable {
     return at::from_blob(const_cast<float*>(found->second.values.data()), found->second.shape,
                          at::TensorOptions(at::kFloat))
         .to(device_, /*non_blocking=*/false, /*copy=*/true);
-  }
-
-  static at::Tensor padded(const Node& node, const at::Tensor& x) {
-    const auto& b = node.pad_before;
-    const auto& a = node.pad_after;
-    return a == b ? x : at::constant_pad_nd(x, {b[2], a[2], b[1], a[1], b[0], a[0]});
   }
 
   // oneDNN's dilated convolution is slow. Every d-th voxel per axis makes a grid of its own on which the convolution is
@@ -181,70 +150,16 @@ class TorchExecutable : public engine::Executable {
   static at::Tensor evaluate(const Node& node, const at::Tensor& weight, const at::Tensor& bias,
                              const std::vector<at::Tensor>& in, const Job& job) {
     const at::Tensor& x = in[0];
-    switch (node.op) {
-      case Op::conv: {
-        if (x.device().is_cpu() && keeps_grid(node, x, weight)) {
-          constexpr std::int64_t kLarge = std::int64_t{1} << 26;
-          if (node.dilation[0] > 1 && weight.size(axes::D) == 3) return dilated(x, weight, bias, node.dilation[0], job);
-          if (x.numel() > kLarge) return conv_in_slabs(x, weight, bias, job);
-        }
-        const bool symmetric = node.pad_before == node.pad_after;
-        return at::conv3d(padded(node, x), weight, bias, list(node.stride),
-                          symmetric ? list(node.pad_before) : std::vector<std::int64_t>{0, 0, 0}, list(node.dilation));
-      }
-      case Op::conv_transpose: {
-        at::Tensor y = at::conv_transpose3d(x, weight, bias, list(node.stride));
-        for (std::int64_t a = 0; a < 3; ++a) {
-          const auto d = static_cast<std::size_t>(a);
-          const std::int64_t axis = axes::D + a;
-          y = y.narrow(axis, node.pad_before[d], y.size(axis) - node.pad_before[d] - node.pad_after[d]);
-        }
-        return y.contiguous();
-      }
-      case Op::instance_norm:
-        if (node.weight.empty()) return standardized(x, node.epsilon, job);
-        return at::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0.0, node.epsilon, false);
-      case Op::batch_norm:
-        if (node.stored) break;
-        return at::batch_norm(x, weight, bias, {}, {}, /*training=*/true, 0.0, node.epsilon, false);
-      case Op::affine:
-        return at::addcmul(bias.view({1, -1, 1, 1, 1}), x, weight.view({1, -1, 1, 1, 1}));
-      case Op::group_norm:
-        return at::group_norm(x, node.groups, weight, bias, node.epsilon, false);
-      case Op::prelu:
-        return at::prelu(x, weight);
-      case Op::leaky_relu:
-        return at::leaky_relu(x, node.slope);
-      case Op::relu:
-      case Op::elu:
-      case Op::gelu:
-        return activated(node.op, x);
-      case Op::avg_pool:
-        return at::avg_pool3d(x, list(node.stride), list(node.stride));
-      case Op::max_pool:
-        return at::max_pool3d(x, list(node.kernel), list(node.stride), list(node.pad_before));
-      case Op::adaptive_avg_pool:
-        return at::adaptive_avg_pool3d(x, list(node.kernel));
-      case Op::add:
-        return x + in[1];
-      case Op::concat:
-        return at::cat(in, axes::C);
-      case Op::crop_depth:
-        return x.narrow(axes::D, node.pad_before[0], x.size(axes::D) - node.pad_before[0] - node.pad_after[0])
-            .contiguous();
-      case Op::pad_channels:
-        return at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, node.pad_before[0], node.pad_after[0]});
-      case Op::softmax:
-        return at::softmax(x, axes::C);
-      case Op::upsample:
-        return at::upsample_trilinear3d(
-            x, {x.size(axes::D) * node.stride[0], x.size(axes::H) * node.stride[1], x.size(axes::W) * node.stride[2]},
-            /*align_corners=*/false);
-      case Op::dropout:
-      case Op::input:
-        break;
+    constexpr std::int64_t kLarge = std::int64_t{1} << 26;
+    if (node.op == Op::conv && x.device().is_cpu() && keeps_grid(node, x, weight)) {
+      if (node.dilation[0] > 1 && weight.size(axes::D) == 3) return dilated(x, weight, bias, node.dilation[0], job);
+      if (x.numel() > kLarge) return conv_in_slabs(x, weight, bias, job);
     }
-    throw Error(ErrorCode::internal, "a graph node has no operation outside of training");
+    if (node.op == Op::instance_norm && node.weight.empty()) return standardized(x, node.epsilon, job);
+    if (node.op == Op::relu || node.op == Op::elu || node.op == Op::gelu) return activated(node.op, x);
+    if (node.op == Op::dropout || node.stored)
+      throw Error(ErrorCode::internal, "a graph node has no operation outside of training");
+    return torch_backend::evaluate(node, weight, bias, in).contiguous();
   }
 
   const Graph graph_;

@@ -71,14 +71,17 @@ std::shared_ptr<const Backend> load_backend(Device device, int threads, Precisio
   return native::make_backend(options);
 }
 
+void* library_function(const std::string& library, const std::string& symbol) {
+  void* loaded = dlopen((own_folder() / library).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (loaded == nullptr) throw Error(ErrorCode::device_unavailable, library + " cannot be loaded: " + dlerror());
+  void* function = dlsym(loaded, symbol.c_str());
+  if (function == nullptr)
+    throw Error(ErrorCode::device_unavailable, library + " is not of this version; install both together");
+  return function;
+}
+
 std::shared_ptr<const Backend> load_torch_backend(Device device, int threads) {
-  const std::string path = (own_folder() / "liboncotome_torch.so").string();
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr)
-    throw Error(ErrorCode::device_unavailable, std::string("the LibTorch backend cannot be loaded: ") + dlerror());
-  const auto create = reinterpret_cast<CreateBackend>(dlsym(library, kCreateBackend));
-  if (create == nullptr)
-    throw Error(ErrorCode::device_unavailable, "liboncotome_torch.so is not of this version; install both together");
+  const auto create = reinterpret_cast<CreateBackend>(library_function("liboncotome_torch.so", kCreateBackend));
   set_compute_threads(threads);
   return std::shared_ptr<const Backend>(create(device, compute_threads()));
 }

@@ -88,6 +88,10 @@ std::vector<KernelChoice> kernel_choices(Precision precision);
 /// LibTorch, wherever it runs. Throws the same.
 std::shared_ptr<const Backend> load_torch_backend(Device device, int threads);
 
+/// A function that a library beside the engine's exports; the library is loaded on first need, and stays. Throws
+/// Error{device_unavailable}.
+void* library_function(const std::string& library, const std::string& symbol);
+
 /// The symbol that a backend library exports, with this type.
 constexpr const char* kCreateBackend = "oncotome_create_backend";
 using CreateBackend = Backend* (*)(Device device, int threads);
