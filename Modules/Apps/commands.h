@@ -44,6 +44,7 @@ void add_evaluate(CLI::App& app, Common& common);
 void add_deidentify(CLI::App& app, Common& common);
 void add_models(CLI::App& app, Common& common);
 void add_doctor(CLI::App& app, Common& common);
+void add_train(CLI::App& app, Common& common);
 void add_bench(CLI::App& app, Common& common);
 
 /// nnU-Net spells long options of predict with one dash: "-chk" becomes "--chk".

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   apps::add_evaluate(app, common);
   apps::add_deidentify(app, common);
   apps::add_models(app, common);
+  apps::add_train(app, common);
   apps::add_doctor(app, common);
   apps::add_bench(app, common);
   app.footer(

@@ -18,6 +18,8 @@ class Terminal {
   Terminal& operator=(const Terminal&) = delete;
 
   const Job& job() const { return job_; }
+  /// A line that stays, unless quiet.
+  void say(const std::string& line);
 
  private:
   void show(std::string_view stage, double fraction);

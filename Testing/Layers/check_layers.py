@@ -15,12 +15,13 @@ TABLE = {
     "Libs/Kernels": ([], []),
     "Libs/Engine": (["core", "kernels"], ["nlohmann"]),
     "Libs/Torch": (["core", "engine", "kernels"], ["torch", "ATen", "c10", "nlohmann"]),
+    "Libs/Training": (["core", "engine", "torch"], ["torch", "ATen", "c10", "nlohmann"]),
     "Libs/Bench": (["core", "engine", "kernels"], ["nlohmann"]),
     "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
     "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib", "png", "jpeglib", "jerror"]),
-    "Modules/Apps": (["core", "engine", "bench", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
+    "Modules/Apps": (["core", "engine", "training", "bench", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
 THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "png", "jpeglib", "jerror", "openjpeg", "sqlite3", "openssl"]
 # System calls stay in folders of that name.

@@ -37,6 +37,12 @@ Terminal::~Terminal() {
   if (bar_ && !quiet_ && !last_.empty()) std::fputs("\r\033[K", stderr);
 }
 
+void Terminal::say(const std::string& line) {
+  if (quiet_) return;
+  std::fprintf(stderr, "%soncotome: %s\n", bar_ ? "\r\033[K" : "", line.c_str());
+  last_percent_ = -1;
+}
+
 void Terminal::show(std::string_view stage, double fraction) {
   if (quiet_) return;
   const int percent = static_cast<int>(100 * fraction);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace oncotome::training {
+
+using at::Tensor;
+
+double schedule(const ScheduleConfig& how, double epoch, double epochs) {
+  if (epoch < how.warmup_epochs) return epoch / how.warmup_epochs;
+  const double since = epoch - how.warmup_epochs, whole = std::max(1e-9, epochs - how.warmup_epochs);
+  switch (how.kind) {
+    case ScheduleConfig::Kind::constant:
+      return 1;
+    case ScheduleConfig::Kind::step:
+      return std::pow(how.factor, std::floor(since / how.step_epochs));
+    case ScheduleConfig::Kind::cosine:
+      break;
+  }
+  constexpr double kPi = 3.141592653589793;
+  return how.floor + (1 - how.floor) * (1 + std::cos(kPi * std::min(1.0, since / whole))) / 2;
+}
+
+Optimizer::Optimizer(const OptimizerConfig& config, const Tensors& parameters)
+    : config_(config), parameters_(parameters) {
+  for (const auto& [name, value] : parameters_) {
+    first_[name] = at::zeros_like(value.detach());
+    if (config_.adamw) second_[name] = at::zeros_like(value.detach());
+  }
+}
+
+double Optimizer::clip() const {
+  double squares = 0;
+  for (const auto& [name, value] : parameters_)
+    if (value.grad().defined()) squares += std::pow(value.grad().norm().item<double>(), 2);
+  const double norm = std::sqrt(squares), factor = config_.clip_norm / (norm + 1e-6);
+  if (config_.clip_norm > 0 && factor < 1)
+    for (const auto& [name, value] : parameters_)
+      if (value.grad().defined()) value.grad().mul_(factor);
+  return norm;
+}
+
+double Optimizer::step(double learning_rate) {
+  const at::NoGradGuard guard;
+  const double norm = clip();
+  ++steps;
+  for (const auto& [name, value] : parameters_) {
+    if (!value.grad().defined()) continue;
+    if (config_.adamw)
+      adamw(name, value, value.grad(), learning_rate);
+    else
+      sgd(name, value, value.grad(), learning_rate);
+    Tensor(value).mutable_grad() = Tensor();
+  }
+  return norm;
+}
+
+void Optimizer::adamw(const std::string& name, Tensor parameter, const Tensor& gradient, double rate) {
+  const auto [beta1, beta2] = config_.betas;
+  Tensor &first = first_.at(name), &second = second_.at(name);
+  parameter.mul_(1 - rate * config_.weight_decay);
+  first.mul_(beta1).add_(gradient, 1 - beta1);
+  second.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
+  const auto t = static_cast<double>(steps);
+  const Tensor denominator = second.sqrt().div_(std::sqrt(1 - std::pow(beta2, t))).add_(config_.epsilon);
+  parameter.addcdiv_(first, denominator, -rate / (1 - std::pow(beta1, t)));
+}
+
+void Optimizer::sgd(const std::string& name, Tensor parameter, const Tensor& gradient, double rate) {
+  Tensor& momentum = first_.at(name);
+  const Tensor whole = config_.weight_decay > 0 ? gradient.add(parameter, config_.weight_decay) : gradient;
+  momentum.mul_(config_.momentum).add_(whole);
+  parameter.add_(momentum, -rate);
+}
+
+}  // namespace oncotome::training

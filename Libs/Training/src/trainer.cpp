@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "draws.h"
+#include "oncotome/core/axes.h"
+#include "oncotome/core/error.h"
+#include "oncotome/core/parallel.h"
+
+namespace oncotome::training {
+namespace {
+
+using at::Tensor;
+using nlohmann::json;
+
+// Moments of weights that learn no more decay to denormal numbers, which cost a hundred times as much: zeros here.
+class NoDenormals {
+ public:
+  NoDenormals() { set(true); }
+  ~NoDenormals() { set(false); }
+  NoDenormals(const NoDenormals&) = delete;
+  NoDenormals& operator=(const NoDenormals&) = delete;
+
+ private:
+  static void set(bool flush) {
+    at::parallel_for(0, at::get_num_threads(), 1,
+                     [&](std::int64_t, std::int64_t) { at::globalContext().setFlushDenormal(flush); });
+  }
+};
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+json finite(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+// What the validation is measured by: the mean of Dice and accuracy, whichever there are; equal ones by the loss.
+double score(double dice, double right, double loss) {
+  const double whole = !std::isfinite(dice) ? right : !std::isfinite(right) ? dice : (dice + right) / 2;
+  return whole - 1e-6 * loss;
+}
+
+void copy_into(const Tensors& from, const Tensors& to) {
+  const at::NoGradGuard guard;
+  for (const auto& [name, value] : from) Tensor(to.at(name)).copy_(value);
+}
+
+Tensors copied(const Tensors& values) {
+  Tensors out;
+  for (const auto& [name, value] : values) out[name] = value.detach().clone();
+  return out;
+}
+
+Answer answer_of(const Sample& sample, const std::vector<Tensor>& logits, const Targets& targets, std::int64_t n) {
+  Answer answer;
+  answer.label = sample.label;
+  answer.group = sample.group;
+  if (targets.classes.defined()) {
+    const Tensor row = logits.back()[n].flatten().to(at::kDouble).contiguous();
+    answer.logits.assign(row.data_ptr<double>(), row.data_ptr<double>() + row.numel());
+  }
+  if (targets.masks.defined() && !sample.mask.empty()) {
+    const Tensor truth = targets.masks[n], found = logits.front()[n].argmax(0);
+    for (std::int64_t k = 1; k < logits.front().size(axes::C); ++k) {
+      answer.truth.push_back((truth == k).sum().item<std::int64_t>());
+      answer.found.push_back((found == k).sum().item<std::int64_t>());
+      answer.both.push_back(((truth == k) & (found == k)).sum().item<std::int64_t>());
+    }
+  }
+  return answer;
+}
+
+Tensor class_weights_of(const Config& config, const Samples& samples) {
+  std::vector<double> weights = config.loss.class_weights;
+  const std::size_t K = samples.classes.size();
+  if (config.loss.balanced) {
+    weights.assign(K, 0);
+    double known = 0;
+    for (const std::size_t i : samples.of(Part::train))
+      if (const int label = samples.all[i].label; label >= 0) ++weights[static_cast<std::size_t>(label)], ++known;
+    for (double& w : weights) w = known / (static_cast<double>(K) * w);
+  }
+  if (weights.empty()) return {};
+  if (weights.size() != K)
+    throw Error(ErrorCode::usage, "the configuration's \"loss.class_weights\" must have one weight per class");
+  return at::tensor(weights, at::kFloat);
+}
+
+}  // namespace
+
+Trainer::Trainer(const Config& config, const Samples& samples, const Images& images, const Request& request,
+                 const Job& job, std::filesystem::path folder)
+    : config_(config),
+      samples_(samples),
+      images_(images),
+      request_(request),
+      job_(job),
+      folder_(std::move(folder)),
+      class_weights_(class_weights_of(config, samples)) {
+  network_ = std::make_unique<Network>(engine::build_network(config.network), starting_weights(config, request.log),
+                                       config.network.dimensions, config.frozen);
+  if (network_->parameters().empty())
+    throw Error(ErrorCode::usage, "the configuration's \"initial.frozen\" leaves nothing to learn");
+  optimizer_ = std::make_unique<Optimizer>(config.optimizer, network_->parameters());
+  if (config_.optimizer.average > 0) average_ = copied(network_->values());
+  std::error_code ec;
+  if (std::filesystem::exists(folder_ / "checkpoint.safetensors", ec)) restore();
+  saved_at_ = now();
+}
+
+Trainer::Batch Trainer::load(const std::vector<std::size_t>& indices, std::optional<int> epoch) const {
+  const auto count = static_cast<std::int64_t>(indices.size());
+  const engine::Dhw& size = config_.network.input_size;
+  const std::int64_t voxels = size[0] * size[1] * size[2], values = voxels * config_.network.in_channels;
+  Batch batch;
+  batch.images = at::empty({count, config_.network.in_channels, size[0], size[1], size[2]}, at::kFloat);
+  if (config_.network.labels > 0)
+    batch.targets.masks = at::full({count, size[0], size[1], size[2]}, kUnknown, at::kLong);
+  if (config_.network.classes > 0) batch.targets.classes = at::full({count}, kUnknown, at::kLong);
+  float* const to = batch.images.data_ptr<float>();
+  parallel_for(0, count, [&](std::int64_t n) {
+    const std::size_t index = indices[static_cast<std::size_t>(n)];
+    const Example example = epoch ? images_.augmented(index, *epoch) : images_.plain(index);
+    std::copy(example.image.values.begin(), example.image.values.end(), to + n * values);
+    if (!example.mask.empty())
+      std::copy(example.mask.begin(), example.mask.end(), batch.targets.masks.data_ptr<std::int64_t>() + n * voxels);
+    const int label = samples_.all[index].label;
+    if (config_.network.classes > 0 && label >= 0) batch.targets.classes.data_ptr<std::int64_t>()[n] = label;
+  });
+  return batch;
+}
+
+Tensor Trainer::loss_of(const Batch& batch, const std::vector<Tensor>& logits) const {
+  return total_loss(logits, batch.targets, config_.loss, class_weights_);
+}
+
+void Trainer::diverged(const char* what) const {
+  throw Error(ErrorCode::result_not_finite,
+              std::string(what) + " is not finite in epoch " + std::to_string(epoch_ + 1) + ", step " +
+                  std::to_string(step_ + 1) +
+                  "; lower the learning rate or set clip_norm, and go on from the last checkpoint with --resume");
+}
+
+void Trainer::train_step(std::vector<std::size_t> indices) {
+  Batch batch = load(indices, epoch_);
+  const NoDenormals flushed;
+  const auto place = {static_cast<std::uint64_t>(epoch_), static_cast<std::uint64_t>(step_)};
+  double share = 1;
+  Targets others;
+  if (config_.augmentation.mixup > 0) {
+    share = Draws(config_.seed, Purpose::mixup, place).beta(config_.augmentation.mixup);
+    batch.images = batch.images * share + batch.images.flip(0) * (1 - share);
+    if (batch.targets.classes.defined()) others.classes = batch.targets.classes.flip(0);
+    if (batch.targets.masks.defined()) others.masks = batch.targets.masks.flip(0);
+  }
+  const std::vector<Tensor> logits =
+      network_->forward(batch.images, Draws(config_.seed, Purpose::dropout, place).next());
+  Tensor loss = loss_of(batch, logits);
+  if (share < 1) loss = loss * share + total_loss(logits, others, config_.loss, class_weights_) * (1 - share);
+  const double value = loss.item<double>();
+  if (!std::isfinite(value)) diverged("the loss");
+  loss.backward();
+  if (!std::isfinite(optimizer_->step(rate_))) diverged("the gradient");
+  if (!average_.empty()) {
+    const at::NoGradGuard guard;
+    const auto steps = static_cast<double>(optimizer_->steps);
+    const double decay = std::min(config_.optimizer.average, (1 + steps) / (10 + steps));
+    for (auto& [name, value_of] : average_) value_of.lerp_(network_->values().at(name).detach(), 1 - decay);
+  }
+  const auto count = static_cast<double>(indices.size());
+  loss_sum_ += value * count;
+  images_seen_ += count;
+}
+
+void Trainer::train_epoch() {
+  const std::vector<std::size_t> part = samples_.of(Part::train);
+  const auto order = Draws(config_.seed, Purpose::order, {static_cast<std::uint64_t>(epoch_)}).order(part.size());
+  const std::size_t batches =
+      (part.size() + static_cast<std::size_t>(config_.batch_size) - 1) / static_cast<std::size_t>(config_.batch_size);
+  while (step_ < static_cast<std::int64_t>(batches)) {
+    const auto b = static_cast<std::size_t>(step_);
+    const double fraction = static_cast<double>(b) / static_cast<double>(batches);
+    try {
+      job_.report("training", (epoch_ + fraction) / config_.epochs);
+    } catch (const Error&) {
+      save(true);
+      throw;
+    }
+    rate_ = config_.optimizer.learning_rate * schedule(config_.schedule, epoch_ + fraction, config_.epochs);
+    std::vector<std::size_t> indices;
+    for (std::size_t i = b * part.size() / batches; i < (b + 1) * part.size() / batches; ++i)
+      indices.push_back(part[order[i]]);
+    const double begin = now();
+    train_step(indices);
+    seconds_ += now() - begin;
+    ++step_;
+    save(false);
+  }
+}
+
+std::vector<Answer> Trainer::judge(const std::vector<std::size_t>& indices, double& loss) {
+  std::vector<Answer> out;
+  loss = 0;
+  const auto at_once = static_cast<std::size_t>(config_.batch_size);
+  for (std::size_t begin = 0; begin < indices.size(); begin += at_once) {
+    job_.check();
+    const std::vector<std::size_t> some(
+        indices.begin() + static_cast<std::ptrdiff_t>(begin),
+        indices.begin() + static_cast<std::ptrdiff_t>(std::min(indices.size(), begin + at_once)));
+    const Batch batch = load(some, std::nullopt);
+    const NoDenormals flushed;
+    const at::NoGradGuard guard;
+    const std::vector<Tensor> logits = network_->forward(batch.images, std::nullopt);
+    loss += loss_of(batch, logits).item<double>() * static_cast<double>(some.size());
+    for (std::size_t n = 0; n < some.size(); ++n)
+      out.push_back(answer_of(samples_.all[some[n]], logits, batch.targets, static_cast<std::int64_t>(n)));
+  }
+  loss /= static_cast<double>(indices.size());
+  return out;
+}
+
+std::vector<Answer> Trainer::answers(Part part) {
+  double loss = 0;
+  return judge(samples_.of(part), loss);
+}
+
+// Exchanges the network's values and their average; twice is none.
+void Trainer::swap_in_average() {
+  if (average_.empty()) return;
+  const Tensors current = copied(network_->values());
+  copy_into(average_, network_->values());
+  average_ = current;
+}
+
+void Trainer::finish_epoch() {
+  swap_in_average();
+  double loss = 0;
+  const std::vector<Answer> found = judge(samples_.of(Part::validation), loss);
+  Answers all;
+  for (const Answer& a : found) all.push_back(&a);
+  if (!std::isfinite(loss)) diverged("the validation's loss");
+  const double dice = mean_dice(all), right = accuracy(all), reached = score(dice, right, loss);
+  ++epoch_;
+  if (best_epoch_ == 0 || reached > best_score_) {
+    best_epoch_ = epoch_;
+    best_score_ = reached;
+    best_ = copied(network_->values());
+  }
+  swap_in_average();
+  const double speed = images_seen_ / std::max(1e-9, seconds_);
+  history_.push_back({{"epoch", epoch_},
+                      {"learning_rate", rate_},
+                      {"train_loss", loss_sum_ / images_seen_},
+                      {"validation_loss", loss},
+                      {"accuracy", finite(right)},
+                      {"auc", finite(auc(all))},
+                      {"dice", finite(dice)},
+                      {"images_per_second", speed}});
+  if (request_.log) {
+    char line[256];
+    std::snprintf(line, sizeof line, "epoch %d: training loss %.4f, validation loss %.4f", epoch_,
+                  loss_sum_ / images_seen_, loss);
+    std::string text = line;
+    for (const auto& [name, value] : {std::pair{"accuracy", right}, std::pair{"Dice", dice}})
+      if (std::isfinite(value)) std::snprintf(line, sizeof line, ", %s %.4f", name, value), text += line;
+    std::snprintf(line, sizeof line, ", %.1f images/s%s", speed, best_epoch_ == epoch_ ? ", the best so far" : "");
+    request_.log(text + line);
+  }
+  step_ = 0;
+  loss_sum_ = images_seen_ = seconds_ = 0;
+  save(true);
+}
+
+void Trainer::run() {
+  while (epoch_ < config_.epochs && (config_.patience == 0 || epoch_ - best_epoch_ < config_.patience)) {
+    train_epoch();
+    finish_epoch();
+  }
+  if (epoch_ < config_.epochs && request_.log)
+    request_.log("no better epoch in " + std::to_string(config_.patience) + "; ended after " + std::to_string(epoch_));
+  copy_into(best_, network_->values());
+}
+
+void Trainer::save(bool always) {
+  const bool due = (config_.checkpoint_steps > 0 && optimizer_->steps % config_.checkpoint_steps == 0) ||
+                   (config_.checkpoint_minutes > 0 && now() - saved_at_ > config_.checkpoint_minutes * 60);
+  if (!always && !due) return;
+  Checkpoint c;
+  c.groups = {{"values", network_->values()},
+              {"first", optimizer_->first()},
+              {"second", optimizer_->second()},
+              {"average", average_},
+              {"best", best_}};
+  c.state = {{"network", config_.json.at("network")},
+             {"data", samples_.digest},
+             {"configuration", config_.json},
+             {"threads", compute_threads()},
+             {"epoch", epoch_},
+             {"step", step_},
+             {"steps", optimizer_->steps},
+             {"best_epoch", best_epoch_},
+             {"best_score", best_score_},
+             {"loss_sum", loss_sum_},
+             {"images_seen", images_seen_},
+             {"seconds", seconds_},
+             {"history", history_}};
+  write_checkpoint(folder_ / "checkpoint.safetensors", c, *network_);
+  saved_at_ = now();
+}
+
+void Trainer::restore() {
+  const Checkpoint c = read_checkpoint(folder_ / "checkpoint.safetensors", *network_);
+  if (c.state.at("network") != config_.json.at("network"))
+    throw Error(ErrorCode::usage, "the checkpoint is of another network; begin anew with --overwrite");
+  if (c.state.at("data") != samples_.digest)
+    throw Error(ErrorCode::usage,
+                "the images, classes or parts changed since the checkpoint; begin anew with --overwrite");
+  const auto group = [&](const char* name) {
+    const auto found = c.groups.find(name);
+    return found == c.groups.end() ? Tensors() : found->second;
+  };
+  copy_into(group("values"), network_->values());
+  // Another kind of optimizer begins anew.
+  if (c.groups.count("second") == (config_.optimizer.adamw ? 1U : 0U)) {
+    copy_into(group("first"), optimizer_->first());
+    copy_into(group("second"), optimizer_->second());
+    optimizer_->steps = c.state.at("steps");
+  }
+  if (!average_.empty()) copy_into(group("average"), average_);
+  best_ = group("best");
+  epoch_ = c.state.at("epoch");
+  step_ = c.state.at("step");
+  best_epoch_ = c.state.at("best_epoch");
+  best_score_ = c.state.at("best_score");
+  loss_sum_ = c.state.at("loss_sum");
+  images_seen_ = c.state.at("images_seen");
+  seconds_ = c.state.at("seconds");
+  history_ = c.state.at("history").get<std::vector<json>>();
+  if (!request_.log) return;
+  request_.log("going on from the checkpoint: epoch " + std::to_string(epoch_ + 1) + ", step " +
+               std::to_string(step_ + 1));
+  if (c.state.at("configuration") != config_.json)
+    request_.log("the configuration changed since: this is not the result of one run");
+  if (c.state.at("threads") != compute_threads())
+    request_.log("the number of threads changed since: the last bits may differ from those of one run");
+}
+
+engine::Weights Trainer::weights() const {
+  engine::Weights out;
+  for (const auto& [name, value] : network_->values()) out.emplace(name, network_->exported(name, value));
+  return out;
+}
+
+std::int64_t Trainer::parameter_count() const {
+  std::int64_t count = 0;
+  for (const auto& [name, value] : network_->values())
+    if (name.find(".running_") == std::string::npos) count += value.numel();
+  return count;
+}
+
+}  // namespace oncotome::training

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "draws.h"
+#include "losses.h"
+#include "network.h"
+#include "oncotome/engine/networks.h"
+#include "optimizer.h"
+
+namespace oncotome::training {
+namespace {
+
+using at::Tensor;
+using engine::Graph;
+using engine::Node;
+using engine::Op;
+
+engine::Tensor filled(std::vector<std::int64_t> shape, std::uint64_t seed, double scale = 0.5) {
+  engine::Tensor t(std::move(shape));
+  Draws draws(seed, Purpose::split, {});
+  for (float& v : t.values) v = static_cast<float>(draws.uniform(-scale, scale));
+  return t;
+}
+
+Tensor input(std::vector<std::int64_t> shape, std::uint64_t seed) {
+  const engine::Tensor t = filled(std::move(shape), seed, 2);
+  Tensor x = at::empty(t.shape, at::kFloat);
+  std::copy(t.values.begin(), t.values.end(), x.data_ptr<float>());
+  return x;
+}
+
+// Every kind of layer that has weights, on a small grid.
+Graph every_layer(engine::Weights& weights) {
+  Graph g;
+  int x = g.add({});
+  Node conv{Op::conv, {x}, "a.weight", "a.bias"};
+  conv.pad_before = conv.pad_after = {0, 1, 1};
+  x = g.add(conv);
+  Node norm{Op::batch_norm, {x}, "n.weight", "n.bias"};
+  norm.stored = true;
+  const int normed = g.add(norm);
+  Node pool{Op::max_pool, {normed}};
+  pool.kernel = pool.stride = {1, 2, 2};
+  Node strided{Op::conv, {g.add(pool)}, "b.weight", ""};
+  x = g.add({Op::leaky_relu, {g.add(strided)}});
+  Node up{Op::conv_transpose, {x}, "u.weight", "u.bias"};
+  up.stride = {1, 2, 2};
+  x = g.add({Op::concat, {g.add(up), normed}});
+  g.outputs.push_back(g.add({Op::conv, {x}, "labels.weight", "labels.bias"}));
+  Node mean{Op::adaptive_avg_pool, {g.add({Op::elu, {x}})}};
+  mean.kernel = {1, 1, 1};
+  g.outputs.push_back(g.add({Op::conv, {g.add(mean)}, "classes.weight", "classes.bias"}));
+  const std::map<std::string, std::vector<std::int64_t>> shapes = {{"a.weight", {4, 2, 1, 3, 3}},
+                                                                   {"a.bias", {4}},
+                                                                   {"n.weight", {4}},
+                                                                   {"n.bias", {4}},
+                                                                   {"n.running_mean", {4}},
+                                                                   {"n.running_var", {4}},
+                                                                   {"b.weight", {6, 4, 1, 1, 1}},
+                                                                   {"u.weight", {6, 3, 1, 2, 2}},
+                                                                   {"u.bias", {3}},
+                                                                   {"labels.weight", {2, 7, 1, 1, 1}},
+                                                                   {"labels.bias", {2}},
+                                                                   {"classes.weight", {3, 7, 1, 1, 1}},
+                                                                   {"classes.bias", {3}}};
+  std::uint64_t seed = 0;
+  for (const auto& [name, shape] : shapes) weights.emplace(name, filled(shape, ++seed));
+  for (float& v : weights.at("n.running_var").values) v = 1;
+  return g;
+}
+
+struct Problem {
+  engine::Weights weights;
+  Graph graph = every_layer(weights);
+  Tensor x = input({3, 2, 1, 8, 8}, 100);
+  Targets targets{at::tensor(std::vector<std::int64_t>{0, 2, kUnknown}, at::kLong),
+                  (input({3, 1, 8, 8}, 101) > 0).to(at::kLong)};
+  LossConfig loss;
+
+  Tensor loss_of(Network& network) const { return total_loss(network.forward(x, 1), targets, loss, {}); }
+};
+
+TEST(Learning, Gradients_equal_finite_differences) {
+  Problem p;
+  p.loss.label_smoothing = 0.1;
+  Network network(p.graph, p.weights, 2, {});
+  p.loss_of(network).backward();
+  std::uint64_t seed = 50;
+  for (const auto& [name, value] : network.parameters()) {
+    const Tensor direction = network.imported(name, filled(network.exported(name, value).shape, ++seed));
+    const double told = (value.grad() * direction).sum().item<double>();
+    constexpr double kStep = 5e-3;
+    double at_ends[2];
+    for (const int end : {0, 1}) {
+      const at::NoGradGuard guard;
+      Tensor(value).add_(direction, end == 0 ? kStep : -2 * kStep);
+      at_ends[end] = p.loss_of(network).item<double>();
+    }
+    const at::NoGradGuard guard;
+    Tensor(value).add_(direction, kStep);
+    EXPECT_NEAR(told, (at_ends[0] - at_ends[1]) / (2 * kStep), 2e-2 * std::abs(told) + 2e-4) << name;
+  }
+}
+
+TEST(Learning, A_plane_gives_what_a_volume_of_one_slice_gives) {
+  const Problem p;
+  Network plane(p.graph, p.weights, 2, {}), volume(p.graph, p.weights, 3, {});
+  Targets deep = p.targets;
+  deep.masks = deep.masks.view({3, 1, 8, 8});
+  const Tensor a = p.loss_of(plane), b = total_loss(volume.forward(p.x, 1), deep, p.loss, {});
+  EXPECT_NEAR(a.item<double>(), b.item<double>(), 1e-5);
+  a.backward();
+  b.backward();
+  for (const auto& [name, value] : plane.parameters()) {
+    const engine::Tensor g = plane.exported(name, value.grad());
+    const engine::Tensor h = volume.exported(name, volume.parameters().at(name).grad());
+    for (std::size_t i = 0; i < g.values.size(); ++i) ASSERT_NEAR(g.values[i], h.values[i], 1e-5) << name;
+  }
+}
+
+TEST(Learning, Statistics_move_a_tenth_of_the_way_and_stay_where_they_are_frozen) {
+  engine::Weights weights;
+  for (const char* name : {"n.weight", "n.running_var"}) weights[name] = engine::Tensor({1}, 1.0F);
+  for (const char* name : {"n.bias", "n.running_mean"}) weights[name] = engine::Tensor({1}, 0.0F);
+  Graph g;
+  Node norm{Op::batch_norm, {g.add({})}, "n.weight", "n.bias"};
+  norm.stored = true;
+  g.add(norm);
+  const Tensor x = at::tensor(std::vector<float>{1, 2, 3, 6}, at::kFloat).view({2, 1, 1, 1, 2});
+  for (const bool frozen : {false, true}) {
+    Network network(g, weights, 2, frozen ? std::vector<std::string>{"n"} : std::vector<std::string>{});
+    network.forward(x, 1);
+    EXPECT_NEAR(network.values().at("n.running_mean").item<double>(), frozen ? 0.0 : 0.3, 1e-6);
+    // The unbiased variance of 1, 2, 3, 6 is 14 / 3.
+    EXPECT_NEAR(network.values().at("n.running_var").item<double>(), frozen ? 1.0 : 0.9 + 1.4 / 3, 1e-6);
+    EXPECT_EQ(network.parameters().empty(), frozen);
+  }
+}
+
+TEST(Learning, Dropout_is_seeded_and_keeps_the_mean) {
+  Graph g;
+  Node dropout{Op::dropout, {g.add({})}};
+  dropout.probability = 0.25;
+  g.add(dropout);
+  Network network(g, {}, 2, {});
+  const Tensor x = at::ones({4, 16, 1, 32, 32});
+  const Tensor y = network.forward(x, 7)[0];
+  EXPECT_TRUE(y.equal(network.forward(x, 7)[0]));
+  EXPECT_FALSE(y.equal(network.forward(x, 8)[0]));
+  EXPECT_NEAR(y.mean().item<double>(), 1, 0.01);
+  EXPECT_NEAR((y == 0).to(at::kFloat).mean().item<double>(), 0.25, 0.01);
+  EXPECT_TRUE(network.forward(x, {})[0].equal(x.squeeze(2)));
+}
+
+// torch 2.11: torch.optim.AdamW(lr=0.01, weight_decay=0.1), SGD(lr=0.1, momentum=0.9, weight_decay=0.01).
+TEST(Learning, Three_steps_of_an_optimizer_equal_those_of_PyTorch) {
+  const std::vector<std::vector<float>> gradients = {
+      {0.1F, -0.2F, 0.3F, 0}, {-0.5F, 0.4F, 0.05F, 1}, {0.02F, 0.7F, -0.3F, 0.1F}};
+  const auto stepped = [&](const OptimizerConfig& config, double rate) {
+    Tensors parameters{{"w", at::tensor(std::vector<float>{0.5F, -1, 2, 0.25F}, at::kFloat).requires_grad_()}};
+    Optimizer optimizer(config, parameters);
+    for (const auto& gradient : gradients) {
+      parameters.at("w").mutable_grad() = at::tensor(gradient, at::kFloat);
+      optimizer.step(rate);
+    }
+    return parameters.at("w").detach();
+  };
+  OptimizerConfig adamw;
+  adamw.weight_decay = 0.1;
+  OptimizerConfig sgd;
+  sgd.adamw = false;
+  sgd.weight_decay = 0.01;
+  const auto expect = [](const Tensor& w, const std::vector<double>& wanted) {
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_NEAR(w[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-7 * (1 + std::abs(wanted[i])));
+  };
+  expect(stepped(adamw, 0.01), {0.498870283, -0.997587621, 1.97638023, 0.235457256});
+  expect(stepped(sgd, 0.1), {0.563085377, -1.08623075, 1.92810857, 0.0486986972});
+}
+
+TEST(Learning, Gradients_are_clipped_together) {
+  Tensors parameters{{"a", at::zeros({1}).requires_grad_()}, {"b", at::zeros({1}).requires_grad_()}};
+  OptimizerConfig config;
+  config.adamw = false;
+  config.weight_decay = 0;
+  config.clip_norm = 1;
+  Optimizer optimizer(config, parameters);
+  parameters.at("a").mutable_grad() = at::full({1}, 3.0);
+  parameters.at("b").mutable_grad() = at::full({1}, 4.0);
+  EXPECT_NEAR(optimizer.step(1), 5, 1e-6);
+  EXPECT_NEAR(parameters.at("a").item<double>(), -0.6, 1e-5);
+  EXPECT_NEAR(parameters.at("b").item<double>(), -0.8, 1e-5);
+}
+
+TEST(Learning, Losses_have_their_closed_forms) {
+  const Tensor logits = at::tensor(std::vector<float>{1, 2, 0.5F, 0, -1, 3}, at::kFloat).view({2, 3});
+  const Tensor classes = at::tensor(std::vector<std::int64_t>{0, 2}, at::kLong);
+  // torch 2.11: F.cross_entropy, the second with weight=(1, 2, 0.5) and label_smoothing=0.1.
+  EXPECT_NEAR(class_loss(logits, classes, {}, 0).item<double>(), 0.7651263475, 1e-6);
+  EXPECT_NEAR(class_loss(logits, classes, at::tensor(std::vector<float>{1, 2, 0.5F}, at::kFloat), 0.1).item<double>(),
+              1.2229616642, 1e-6);
+  EXPECT_EQ(class_loss(logits, at::full({2}, kUnknown, at::kLong), {}, 0).item<double>(), 0);
+  // Probabilities of a half everywhere, 6 of 16 voxels are foreground: Dice is 2 * 3 / (8 + 6).
+  const Tensor masks = (at::arange(16) < 6).to(at::kLong).view({1, 4, 4});
+  EXPECT_NEAR(dice_loss(at::zeros({1, 2, 4, 4}), masks).item<double>(), 1 - 6.0 / 14, 1e-5);
+  const Tensor sure = (at::one_hot(masks, 2).permute({0, 3, 1, 2}) * 200 - 100).to(at::kFloat);
+  EXPECT_NEAR(dice_loss(sure, masks).item<double>(), 0, 1e-5);
+}
+
+TEST(Learning, An_image_without_a_mask_teaches_the_other_head_alone) {
+  Problem p;
+  p.targets.masks.select(0, 1).fill_(kUnknown);
+  Network network(p.graph, p.weights, 2, {});
+  const std::vector<Tensor> logits = network.forward(p.x, 1);
+  const Tensor rows = at::tensor(std::vector<std::int64_t>{0, 2}, at::kLong);
+  const Tensor of = logits[0].index_select(0, rows), masks = p.targets.masks.index_select(0, rows);
+  const Tensor alone = dice_loss(of, masks) + at::cross_entropy_loss(of, masks.view({2, 8, 8}));
+  EXPECT_NEAR(total_loss(logits, p.targets, p.loss, {}).item<double>(),
+              (alone + class_loss(logits[1], p.targets.classes, {}, 0)).item<double>(), 1e-5);
+}
+
+TEST(Learning, Schedules_begin_warm_and_end_at_their_floor) {
+  ScheduleConfig cosine;
+  cosine.warmup_epochs = 2;
+  cosine.floor = 0.1;
+  EXPECT_DOUBLE_EQ(schedule(cosine, 1, 12), 0.5);
+  EXPECT_DOUBLE_EQ(schedule(cosine, 2, 12), 1);
+  EXPECT_NEAR(schedule(cosine, 7, 12), 0.55, 1e-12);
+  EXPECT_NEAR(schedule(cosine, 12, 12), 0.1, 1e-12);
+  ScheduleConfig step;
+  step.kind = ScheduleConfig::Kind::step;
+  step.step_epochs = 3;
+  step.factor = 0.5;
+  EXPECT_DOUBLE_EQ(schedule(step, 2.9, 12), 1);
+  EXPECT_DOUBLE_EQ(schedule(step, 6, 12), 0.25);
+  EXPECT_DOUBLE_EQ(schedule({ScheduleConfig::Kind::constant}, 6, 12), 1);
+}
+
+TEST(Learning, Every_network_by_name_takes_a_step) {
+  for (const std::string& name : engine::network_names()) {
+    engine::NetworkConfig config;
+    config.architecture = name;
+    config.in_channels = 1;
+    config.classes = 3;
+    config.input_size = {1, 64, 64};
+    if (name == "unet_classifier") config.labels = 2, config.features = {4, 8};
+    // The largest ones need gigabytes; their layers are the others'.
+    if (name.rfind("vgg", 0) == 0 || name == "alexnet" || name.rfind("resnet1", 0) == 0) {
+      if (name != "resnet18") continue;
+    }
+    Network network(engine::build_network(config), engine::initial_weights(config, 1), 2, {});
+    const auto out = network.forward(input({2, 1, 1, 64, 64}, 3), 1);
+    Targets targets{at::tensor(std::vector<std::int64_t>{0, 2}, at::kLong), {}};
+    if (config.labels > 0) targets.masks = at::zeros({2, 1, 64, 64}, at::kLong);
+    const Tensor loss = total_loss(out, targets, {}, {});
+    loss.backward();
+    for (const auto& [parameter, value] : network.parameters())
+      ASSERT_TRUE(value.grad().defined()) << name << parameter;
+    Optimizer optimizer({}, network.parameters());
+    optimizer.step(1e-3);
+    EXPECT_TRUE(std::isfinite(loss.item<double>())) << name;
+  }
+}
+
+}  // namespace
+}  // namespace oncotome::training
