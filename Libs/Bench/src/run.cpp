@@ -17,8 +17,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How much more than ours a peer's error may be: what is to be found is that it computes something else.
-constexpr double kPeerSlack = 4;
+/// How much more than ours a peer's error may be: what is to be found is that it computes something else. oneDNN's
+/// normalization of two million voxels in float32 takes 15.
+constexpr double kPeerSlack = 20;
 
 /// One that takes part in a case's rounds.
 struct Entry {
