@@ -32,7 +32,8 @@ void widen(const Node& node, std::size_t a, Layer& layer) {
   const auto stride = static_cast<double>(layer.stride[a]);
   const std::int64_t reach = (layer.kernel[a] - 1) * (convolves(node) ? node.dilation[a] : 1);
   if (node.op == Op::conv_transpose) {
-    field += jump * static_cast<double>(reach / node.stride[a]);
+    const std::int64_t inputs = reach / node.stride[a];
+    field += jump * static_cast<double>(inputs);
     jump /= stride;
   } else if (node.op == Op::upsample) {
     field += stride > 1 ? jump : 0;

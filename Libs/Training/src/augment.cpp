@@ -215,8 +215,10 @@ void augment(Example& example, const Dhw& size, const Augmentation& how, const e
 void cut_center(Example& example, const Dhw& size) {
   const Dhw from = grid_of(example.image);
   Transform t;
-  for (std::size_t a = 0; a < 3; ++a)
-    t.center[a] = static_cast<double>((from[a] - size[a]) / 2) + (static_cast<double>(size[a]) - 1) / 2;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const std::int64_t before = (from[a] - size[a]) / 2;
+    t.center[a] = static_cast<double>(before) + (static_cast<double>(size[a]) - 1) / 2;
+  }
   resample(example, size, t);
 }
 

@@ -37,7 +37,7 @@ Images::Images(const Config& config, const Samples& samples, const Request& requ
       throw Error(ErrorCode::usage,
                   "the configuration's \"augmentation.crop_from\" is smaller than the network's input");
   const double room = config.data.cache_mib * 1048576;
-  std::atomic<std::size_t> used{0}, done{0};
+  std::atomic<std::size_t> used{0};
   constexpr std::int64_t kAtOnce = 64;
   const auto count = static_cast<std::int64_t>(entries_.size());
   for (std::int64_t begin = 0; begin < count; begin += kAtOnce) {

@@ -86,6 +86,7 @@ Interval bootstrap(const Answers& answers, std::uint64_t seed, const std::functi
   for (std::size_t i = 0; i < answers.size(); ++i)
     by_group[answers[i]->group.empty() ? "#" + std::to_string(i) : "g" + answers[i]->group].push_back(answers[i]);
   std::vector<const Answers*> groups;
+  groups.reserve(by_group.size());
   for (const auto& group : by_group) groups.push_back(&group.second);
   std::vector<double> values;
   for (std::uint64_t draw = 0; draw < kDraws && !groups.empty(); ++draw) {

@@ -57,7 +57,7 @@ double Optimizer::step(double learning_rate) {
   return norm;
 }
 
-void Optimizer::adamw(const std::string& name, Tensor parameter, const Tensor& gradient, double rate) {
+void Optimizer::adamw(const std::string& name, const Tensor& parameter, const Tensor& gradient, double rate) {
   const auto [beta1, beta2] = config_.betas;
   Tensor &first = first_.at(name), &second = second_.at(name);
   parameter.mul_(1 - rate * config_.weight_decay);
@@ -68,7 +68,7 @@ void Optimizer::adamw(const std::string& name, Tensor parameter, const Tensor& g
   parameter.addcdiv_(first, denominator, -rate / (1 - std::pow(beta1, t)));
 }
 
-void Optimizer::sgd(const std::string& name, Tensor parameter, const Tensor& gradient, double rate) {
+void Optimizer::sgd(const std::string& name, const Tensor& parameter, const Tensor& gradient, double rate) {
   Tensor& momentum = first_.at(name);
   const Tensor whole = config_.weight_decay > 0 ? gradient.add(parameter, config_.weight_decay) : gradient;
   momentum.mul_(config_.momentum).add_(whole);

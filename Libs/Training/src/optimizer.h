@@ -26,8 +26,8 @@ class Optimizer {
 
  private:
   double clip() const;
-  void adamw(const std::string& name, at::Tensor parameter, const at::Tensor& gradient, double rate);
-  void sgd(const std::string& name, at::Tensor parameter, const at::Tensor& gradient, double rate);
+  void adamw(const std::string& name, const at::Tensor& parameter, const at::Tensor& gradient, double rate);
+  void sgd(const std::string& name, const at::Tensor& parameter, const at::Tensor& gradient, double rate);
 
   const OptimizerConfig config_;
   const Tensors& parameters_;

@@ -145,7 +145,7 @@ void Trainer::diverged(const char* what) const {
                   "; lower the learning rate or set clip_norm, and go on from the last checkpoint with --resume");
 }
 
-void Trainer::train_step(std::vector<std::size_t> indices) {
+void Trainer::train_step(const std::vector<std::size_t>& indices) {
   Batch batch = load(indices, epoch_);
   const NoDenormals flushed;
   const auto place = {static_cast<std::uint64_t>(epoch_), static_cast<std::uint64_t>(step_)};

@@ -42,7 +42,7 @@ class Trainer {
   Batch load(const std::vector<std::size_t>& indices, std::optional<int> augmented_for_epoch) const;
   at::Tensor loss_of(const Batch& batch, const std::vector<at::Tensor>& logits) const;
   void train_epoch();
-  void train_step(std::vector<std::size_t> indices);
+  void train_step(const std::vector<std::size_t>& indices);
   void finish_epoch();
   std::vector<Answer> judge(const std::vector<std::size_t>& indices, double& loss);
   void swap_in_average();

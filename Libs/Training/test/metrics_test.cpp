@@ -40,6 +40,7 @@ TEST(Metrics, Wilsons_interval_is_that_of_another_program) {
 TEST(Metrics, Auc_counts_the_pairs_in_order_and_ties_half) {
   // Scores of the second class 0.1 0.4 0.35 0.8, truth 0 0 1 1: 3 of 4 pairs (scikit-learn's own example).
   std::vector<Answer> answers;
+  answers.reserve(4);
   const double scores[] = {0.1, 0.4, 0.35, 0.8};
   for (int i = 0; i < 4; ++i) answers.push_back(classified({0, std::log(scores[i] / (1 - scores[i]))}, i / 2));
   EXPECT_NEAR(auc(all(answers)), 0.75, 1e-12);
@@ -67,6 +68,7 @@ TEST(Metrics, What_is_unknown_is_left_out) {
 TEST(Metrics, The_bootstrap_draws_groups) {
   // Of two groups, one all right and one all wrong, a draw of both has any of three shares.
   std::vector<Answer> answers;
+  answers.reserve(20);
   for (int i = 0; i < 20; ++i) answers.push_back(classified({1, 0}, i % 2, i % 2 == 0 ? "p" : "q"));
   const Interval whole = bootstrap(all(answers), 1, accuracy);
   EXPECT_EQ(whole, Interval(0, 1));
@@ -80,6 +82,7 @@ TEST(Metrics, The_bootstrap_draws_groups) {
 TEST(Metrics, Temperature_makes_overconfident_logits_true) {
   // Right in 3 of 4 with a margin of 4: the likeliest margin is log 3.
   std::vector<Answer> answers;
+  answers.reserve(40);
   for (int i = 0; i < 40; ++i) answers.push_back(classified({4, 0}, i % 4 == 0 ? 1 : 0));
   EXPECT_NEAR(best_temperature(all(answers)), 4 / std::log(3.0), 1e-3);
   EXPECT_NEAR(calibration_error(all(answers), 4 / std::log(3.0)), 0, 1e-6);

@@ -40,7 +40,7 @@ engine::Tensor picture(const std::string& path, std::int64_t) {
   for (int y = 0; y < 20; ++y)
     for (int x = 0; x < 20; ++x) {
       const bool inside = y >= top && y < top + size && x >= left && x < left + size;
-      image.values[static_cast<std::size_t>(20 * y + x)] =
+      image.values[static_cast<std::size_t>(y) * 20 + static_cast<std::size_t>(x)] =
           mask ? (inside ? 255.0F : 0.0F) : static_cast<float>((inside ? 150 : 20) + draws.index(80));
     }
   return image;

@@ -60,7 +60,7 @@ Value Lowering::averaged(const Node& node, const Value& source) {
   const Value x = planar(source);
   const int channels = x.parts[0].channels;
   emit(Kind::average, x, out, channels);
-  const Value y = result(channels, out, true);
+  Value y = result(channels, out, true);
   plan_->steps.back().output = y.parts[0].buffer;
   return y;
 }
