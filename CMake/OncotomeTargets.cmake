@@ -16,7 +16,7 @@ function(oncotome_library name)
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:oncotome_warnings>)
 endfunction()
 
-# oncotome_test(<name> LABELS unit|golden|system SOURCES ... LIBRARIES ...): one GoogleTest program.
+# oncotome_test(<name> LABELS unit|golden|system [PROCESSORS n] SOURCES ... LIBRARIES ...): one GoogleTest program.
 function(oncotome_test name)
   if(NOT BUILD_TESTING)
     return()
