@@ -5,8 +5,8 @@ import pathlib
 import subprocess
 import sys
 
-PINS = ["torch==2.11.0", "nnunetv2==2.8.1", "dynamic-network-architectures==0.4.4", "acvl-utils==0.2.6", "batchgenerators==0.25.5",
-        "batchgeneratorsv2==0.3.6", "monai==1.5.1", "numpy==2.4.6", "scipy==1.17.1", "scikit-image==0.26.0", "SimpleITK==2.5.7",
+PINS = ["torch==2.11.0", "torchvision==0.26.0", "nnunetv2==2.8.1", "dynamic-network-architectures==0.4.4", "acvl-utils==0.2.6",
+        "batchgenerators==0.25.5", "batchgeneratorsv2==0.3.6", "monai==1.5.1", "numpy==2.4.6", "scipy==1.17.1", "scikit-image==0.26.0", "SimpleITK==2.5.7",
         "nibabel==5.4.2", "blosc2==4.14.1", "safetensors==0.8.0"]
 # glibc told to keep large blocks: without it each is fetched from the system again, which slows a peer that has no arena.
 KEEP_BLOCKS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
