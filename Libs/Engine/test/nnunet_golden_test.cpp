@@ -220,17 +220,20 @@ TEST_P(NnunetStages, Summed_logits_are_those_of_nnunet_but_for_roundings_of_the_
   const Stored stored(stages_->read("logits"));
   nnunet::predict_labels({{&stored}, {}, 1.0, false}, plans_, one_tile(on_grid), on_grid, oncotome::Job(), &want);
   ASSERT_EQ(got.size(), want.size());
-  std::size_t equal = 0;
-  double difference = 0;
+  std::size_t equal = 0, far = 0;
+  double greatest = 0;
   for (std::size_t i = 0; i < want.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(got[i]) - want[i]);
     equal += got[i] == want[i];
-    difference = std::max(difference, std::abs(static_cast<double>(got[i]) - want[i]));
+    far += difference > 5e-3 ? 1 : 0;
+    greatest = std::max(greatest, difference);
   }
   const double share = static_cast<double>(equal) / static_cast<double>(want.size());
   RecordProperty("equal_share", std::to_string(share));
   EXPECT_GE(share, 0.95);
   // Probabilities: where large logits of several tiles cancel, half precision rounds some 0.05 of a logit away.
-  EXPECT_LE(difference, 2e-2);
+  EXPECT_LE(far, 4U);
+  EXPECT_LE(greatest, 2e-2);
 }
 
 TEST_P(NnunetStages, The_whole_prediction_gives_the_labels_of_nnunet) {
