@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "evaluation_side.h"
+#include "oncotome/core/csv.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/resample.h"
 
@@ -149,10 +150,7 @@ json evaluate_pair(const EvaluationPair& pair, const EvaluationRequest& request,
 // A spreadsheet would run what starts like a formula.
 std::string csv_text(std::string text) {
   if (!text.empty() && std::string("=+-@\t\r").find(text[0]) != std::string::npos) text.insert(0, "'");
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + '"';
+  return csv_quoted(text);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "mask_volume.h"
+#include "oncotome/core/csv.h"
 #include "oncotome/core/error.h"
 #include "unpacked_input.h"
 #include "volume_io.h"
@@ -211,20 +212,8 @@ std::vector<EvaluationPair> read_pairs(const std::string& path) {
   std::vector<std::string> header;
   std::vector<EvaluationPair> pairs;
   for (std::string line; std::getline(in, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.empty()) continue;
-    std::vector<std::string> cells(1);
-    bool quoted = false;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      if (line[i] == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
-        cells.back() += line[++i];
-      else if (line[i] == '"')
-        quoted = !quoted;
-      else if (line[i] == ',' && !quoted)
-        cells.emplace_back();
-      else
-        cells.back() += line[i];
-    }
+    const std::vector<std::string> cells = csv_cells(line);
+    if (cells == std::vector<std::string>(1)) continue;
     if (header.empty()) {
       header = cells;
       continue;

@@ -11,6 +11,7 @@
 #include "image_io.h"
 #include "lesion_classes.h"
 #include "oncotome/core/atomic_directory.h"
+#include "oncotome/core/csv.h"
 #include "oncotome/core/process.h"
 #include "oncotome/engine/session.h"
 #include "picture_inputs.h"
@@ -28,14 +29,6 @@ std::string number(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.9g", value);
   return text;
-}
-
-// RFC 4180.
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
 }
 
 /// Images on their way through, a batch at a time.
@@ -115,15 +108,15 @@ class Processor {
     const engine::Classification& c = result.classification;
     json image = classification_json(c, inference_.classes);
     image["path"] = name;
-    std::string line = quoted(name) + ",";
+    std::string line = csv_quoted(name) + ",";
     if (const auto best = c.best()) {
-      line += quoted(inference_.classes[*best].name);
+      line += csv_quoted(inference_.classes[*best].name);
       ++counts_[inference_.classes[*best].name];
     }
     for (std::size_t k = 0; k < c.probabilities.size(); ++k) {
       line += "," + (c.refusal.empty() ? number(c.probabilities[k]) : "");
     }
-    line += "," + (c.refusal.empty() ? number(c.entropy) : "") + "," + quoted(c.refusal) + "\n";
+    line += "," + (c.refusal.empty() ? number(c.entropy) : "") + "," + csv_quoted(c.refusal) + "\n";
     refused_ += !c.refusal.empty();
     csv_ += line;
     if (request_.masks && c.refusal.empty()) write_mask(name, raw, result.labels, image);
@@ -179,7 +172,7 @@ class Processor {
     if (!inference_.classes.empty()) {
       r["files"].push_back("predictions.csv");
       std::string header = "path,class";
-      for (const engine::ClassLabel& c : inference_.classes) header += "," + quoted("p_" + c.name);
+      for (const engine::ClassLabel& c : inference_.classes) header += "," + csv_quoted("p_" + c.name);
       write_text(folder_ / "predictions.csv", header + ",entropy,refused\n" + csv_);
     }
     for (const std::string& mask : masks_) r["files"].push_back(mask);

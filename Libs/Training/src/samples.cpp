@@ -7,6 +7,7 @@
 #include <set>
 
 #include "draws.h"
+#include "oncotome/core/csv.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
@@ -22,30 +23,13 @@ struct Row {
   std::string class_name, part;
 };
 
-// Comma-separated, with double quotes as RFC 4180 has them.
-std::vector<std::string> split_line(const std::string& line) {
-  std::vector<std::string> cells(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
-      cells.back() += line[++i];
-    else if (line[i] == '"')
-      quoted = !quoted;
-    else if (line[i] == ',' && !quoted)
-      cells.emplace_back();
-    else if (line[i] != '\r')
-      cells.back() += line[i];
-  }
-  return cells;
-}
-
 std::vector<Row> read_manifest(const fs::path& path) {
   std::ifstream file(path);
   if (!file) throw Error(ErrorCode::input_not_found, "there is no manifest of that name");
   std::string line;
   std::getline(file, line);
   std::map<std::string, std::size_t> columns;
-  for (const std::string& name : split_line(line)) columns.emplace(name, columns.size());
+  for (const std::string& name : csv_cells(line)) columns.emplace(name, columns.size());
   for (const auto& [name, index] : columns)
     if (std::set<std::string>{"path", "class", "mask", "group", "part"}.count(name) == 0)
       throw Error(ErrorCode::input_unreadable,
@@ -53,7 +37,7 @@ std::vector<Row> read_manifest(const fs::path& path) {
   if (columns.count("path") == 0) throw Error(ErrorCode::input_unreadable, "the manifest has no column 'path'");
   std::vector<Row> rows;
   for (int number = 2; std::getline(file, line); ++number) {
-    const std::vector<std::string> cells = split_line(line);
+    const std::vector<std::string> cells = csv_cells(line);
     if (cells.size() == 1 && cells[0].empty()) continue;
     Row row;
     row.sample.place = "line " + std::to_string(number) + " of the manifest";
