@@ -41,11 +41,19 @@ double mean_over(const Answers& answers, F&& value) {
   return answers.empty() ? kNone : sum / static_cast<double>(answers.size());
 }
 
+using Rows = std::vector<std::vector<double>>;
+
+Rows probabilities_of(const Answers& answers, double temperature = 1) {
+  Rows rows;
+  for (const Answer* a : answers) rows.push_back(engine::softmax(a->logits, temperature));
+  return rows;
+}
+
 // By the ranks of the scores (Mann-Whitney).
-double auc_of(const Answers& answers, int label) {
+double auc_of(const Answers& answers, const Rows& probabilities, int label) {
   std::vector<std::pair<double, bool>> scores;
-  for (const Answer* a : answers)
-    scores.emplace_back(engine::softmax(a->logits)[static_cast<std::size_t>(label)], a->label == label);
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    scores.emplace_back(probabilities[i][static_cast<std::size_t>(label)], answers[i]->label == label);
   std::sort(scores.begin(), scores.end());
   double ranks = 0, positives = 0;
   for (std::size_t i = 0; i < scores.size();) {
@@ -115,9 +123,10 @@ double auc(const Answers& all) {
   const Answers answers = with_class(all);
   if (answers.empty()) return kNone;
   const int classes = static_cast<int>(answers[0]->logits.size());
-  if (classes == 2) return auc_of(answers, 1);
+  const Rows probabilities = probabilities_of(answers);
+  if (classes == 2) return auc_of(answers, probabilities, 1);
   double sum = 0;
-  for (int k = 0; k < classes; ++k) sum += auc_of(answers, k);
+  for (int k = 0; k < classes; ++k) sum += auc_of(answers, probabilities, k);
   return sum / classes;
 }
 
@@ -139,15 +148,13 @@ double likelihood_loss(const Answers& answers, double temperature) {
 double calibration_error(const Answers& all, double temperature) {
   const Answers answers = with_class(all);
   if (answers.empty()) return kNone;
-  std::vector<std::vector<double>> probabilities;
-  for (const Answer* a : answers) probabilities.push_back(engine::softmax(a->logits, temperature));
-  return engine::reliability(probabilities, truth_of(answers)).expected_error;
+  return engine::reliability(probabilities_of(answers, temperature), truth_of(answers)).expected_error;
 }
 
 double best_temperature(const Answers& all) {
   const Answers answers = with_class(all);
   if (answers.empty() || accuracy(answers) == 1) return 1;
-  std::vector<std::vector<double>> logits;
+  Rows logits;
   for (const Answer* a : answers) logits.push_back(a->logits);
   return engine::fit_temperature(logits, truth_of(answers));
 }
