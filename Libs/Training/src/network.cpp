@@ -120,4 +120,9 @@ std::vector<Tensor> Network::forward(const Tensor& input, std::optional<std::uin
   return outputs;
 }
 
+void copy_into(const Tensors& from, const Tensors& to) {
+  const at::NoGradGuard guard;
+  for (const auto& [name, value] : from) Tensor(to.at(name)).copy_(value);
+}
+
 }  // namespace oncotome::training

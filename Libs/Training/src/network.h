@@ -16,6 +16,9 @@ namespace oncotome::training {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
+/// Overwrites the values of those of the same names.
+void copy_into(const Tensors& from, const Tensors& to);
+
 /// A graph whose weights learn. Of a 2-D network tensors have no D axis and channels lie innermost, which oneDNN
 /// computes faster. Weights whose names begin with one of `frozen` do not learn, nor do their batch norms' statistics
 /// change.

@@ -46,6 +46,7 @@ class Trainer {
   void finish_epoch();
   std::vector<Answer> judge(const std::vector<std::size_t>& indices, double& loss);
   void swap_in_average();
+  static double now();  ///< Seconds since some moment.
   void save(bool always);
   void restore();
   [[noreturn]] void diverged(const char* what) const;

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint.h"
+#include "oncotome/core/error.h"
+#include "oncotome/core/parallel.h"
+#include "trainer.h"
+
+namespace oncotome::training {
+
+using nlohmann::json;
+
+void Trainer::save(bool always) {
+  const bool due = (config_.checkpoint_steps > 0 && optimizer_->steps % config_.checkpoint_steps == 0) ||
+                   (config_.checkpoint_minutes > 0 && now() - saved_at_ > config_.checkpoint_minutes * 60);
+  if (!always && !due) return;
+  Checkpoint c;
+  c.groups = {{"values", network_->values()},
+              {"first", optimizer_->first()},
+              {"second", optimizer_->second()},
+              {"average", average_},
+              {"best", best_}};
+  c.state = {{"network", config_.json.at("network")},
+             {"data", samples_.digest},
+             {"configuration", config_.json},
+             {"threads", compute_threads()},
+             {"epoch", epoch_},
+             {"step", step_},
+             {"steps", optimizer_->steps},
+             {"best_epoch", best_epoch_},
+             {"best_score", best_score_},
+             {"loss_sum", loss_sum_},
+             {"images_seen", images_seen_},
+             {"seconds", seconds_},
+             {"history", history_}};
+  write_checkpoint(folder_ / "checkpoint.safetensors", c, *network_);
+  saved_at_ = now();
+}
+
+void Trainer::restore() {
+  const Checkpoint c = read_checkpoint(folder_ / "checkpoint.safetensors", *network_);
+  if (c.state.at("network") != config_.json.at("network"))
+    throw Error(ErrorCode::usage, "the checkpoint is of another network; begin anew with --overwrite");
+  if (c.state.at("data") != samples_.digest)
+    throw Error(ErrorCode::usage,
+                "the images, classes or parts changed since the checkpoint; begin anew with --overwrite");
+  const auto group = [&](const char* name) {
+    const auto found = c.groups.find(name);
+    return found == c.groups.end() ? Tensors() : found->second;
+  };
+  copy_into(group("values"), network_->values());
+  // Another kind of optimizer begins anew.
+  if (c.groups.count("second") == (config_.optimizer.adamw ? 1U : 0U)) {
+    copy_into(group("first"), optimizer_->first());
+    copy_into(group("second"), optimizer_->second());
+    optimizer_->steps = c.state.at("steps");
+  }
+  if (!average_.empty()) copy_into(group("average"), average_);
+  best_ = group("best");
+  epoch_ = c.state.at("epoch");
+  step_ = c.state.at("step");
+  best_epoch_ = c.state.at("best_epoch");
+  best_score_ = c.state.at("best_score");
+  loss_sum_ = c.state.at("loss_sum");
+  images_seen_ = c.state.at("images_seen");
+  seconds_ = c.state.at("seconds");
+  history_ = c.state.at("history").get<std::vector<json>>();
+  if (!request_.log) return;
+  request_.log("going on from the checkpoint: epoch " + std::to_string(epoch_ + 1) + ", step " +
+               std::to_string(step_ + 1));
+  if (c.state.at("configuration") != config_.json)
+    request_.log("the configuration changed since: this is not the result of one run");
+  if (c.state.at("threads") != compute_threads())
+    request_.log("the number of threads changed since: the last bits may differ from those of one run");
+}
+
+}  // namespace oncotome::training
