@@ -250,11 +250,11 @@ def enter_runners(ours, start, name, folder, threads):
 
 
 def close_slow_ways(runners):
-    """Of the last one's library and type, those that are right and far from the fastest: all at once fill the memory."""
+    """Of the last one's library and type, those that are right and not the fastest: at 128^3 each may hold 8 GB."""
     runners[-1].once = min(runners[-1].run() for _ in range(2))
     rivals = [r for r in runners if (r.library, r.dtype) == (runners[-1].library, runners[-1].dtype) and r.error <= r.bound]
     for r in rivals:
-        if r.once > 1.3 * min(rival.once for rival in rivals):
+        if r.once > 1.1 * min(rival.once for rival in rivals):
             r.process.close()
             runners.remove(r)
 
