@@ -9,6 +9,11 @@
 
 #include "oncotome/core/error.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
 namespace oncotome {
 namespace {
 
@@ -63,11 +68,9 @@ constexpr auto kInitialState = [] {
   return h;
 }();
 
-}  // namespace
+using State = std::array<std::uint32_t, 8>;
 
-Sha256::Sha256() noexcept : state_(kInitialState) {}
-
-void Sha256::compress(const std::uint8_t* block) noexcept {
+void compress_block(State& state, const std::uint8_t* block) {
   std::array<std::uint32_t, 64> w;
   for (std::size_t i = 0; i < 16; ++i)
     w[i] = static_cast<std::uint32_t>(block[4 * i]) << 24 | static_cast<std::uint32_t>(block[4 * i + 1]) << 16 |
@@ -77,7 +80,7 @@ void Sha256::compress(const std::uint8_t* block) noexcept {
     const std::uint32_t s1 = rotate_right(w[i - 2], 17) ^ rotate_right(w[i - 2], 19) ^ w[i - 2] >> 10;
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  auto [a, b, c, d, e, f, g, h] = state_;
+  auto [a, b, c, d, e, f, g, h] = state;
   for (std::size_t i = 0; i < 64; ++i) {
     const std::uint32_t s1 = rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25);
     const std::uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRoundConstants[i] + w[i];
@@ -93,19 +96,74 @@ void Sha256::compress(const std::uint8_t* block) noexcept {
     a = t1 + t2;
   }
   const std::array<std::uint32_t, 8> add{a, b, c, d, e, f, g, h};
-  for (std::size_t i = 0; i < 8; ++i) state_[i] += add[i];
+  for (std::size_t i = 0; i < 8; ++i) state[i] += add[i];
+}
+
+#ifdef __x86_64__
+bool has_sha_instructions() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & 1U << 29) != 0;
+}
+
+// By the processor's own rounds: a checkpoint is read ten times as fast. Two registers hold the state as A,B,E,F and
+// C,D,G,H, from the highest lane on; `w` are the last sixteen words of the schedule.
+__attribute__((target("sha,sse4.1"))) void compress_blocks(State& state, const std::uint8_t* block, std::size_t count) {
+  const auto load = [](const void* from) __attribute__((target("sha,sse4.1"))) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  };
+  const __m128i big_endian = _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203);
+  const __m128i badc = _mm_shuffle_epi32(load(&state[0]), 0xB1), hgfe = _mm_shuffle_epi32(load(&state[4]), 0x1B);
+  __m128i abef = _mm_alignr_epi8(badc, hgfe, 8), cdgh = _mm_blend_epi16(hgfe, badc, 0xF0);
+  for (; count > 0; --count, block += 64) {
+    const __m128i first = abef, second = cdgh;
+    __m128i w[4];
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < 16; ++i) {
+      const __m128i last = w[(i + 3) % 4];
+      if (i < 4)
+        w[i] = _mm_shuffle_epi8(load(block + 16 * i), big_endian);
+      else
+        w[i % 4] = _mm_sha256msg2_epu32(
+            _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]), _mm_alignr_epi8(last, w[(i + 2) % 4], 4)),
+            last);
+      const __m128i added = _mm_add_epi32(w[i % 4], load(&kRoundConstants[4 * i]));
+      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, added);
+      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(added, 0x0E));
+    }
+    abef = _mm_add_epi32(abef, first);
+    cdgh = _mm_add_epi32(cdgh, second);
+  }
+  const __m128i feba = _mm_shuffle_epi32(abef, 0x1B), dchg = _mm_shuffle_epi32(cdgh, 0xB1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[0]), _mm_blend_epi16(feba, dchg, 0xF0));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[4]), _mm_alignr_epi8(dchg, feba, 8));
+}
+#endif
+
+}  // namespace
+
+Sha256::Sha256() noexcept : state_(kInitialState) {}
+
+void Sha256::compress(const std::uint8_t* blocks, std::size_t count) noexcept {
+#ifdef __x86_64__
+  static const bool by_processor = has_sha_instructions();
+  if (by_processor) return compress_blocks(state_, blocks, count);
+#endif
+  for (std::size_t i = 0; i < count; ++i) compress_block(state_, blocks + 64 * i);
 }
 
 void Sha256::update(const void* data, std::size_t size) noexcept {
   const auto* bytes = static_cast<const std::uint8_t*>(data);
   while (size > 0) {
-    const std::size_t used = length_ % 64;
-    const std::size_t take = std::min(size, 64 - used);
-    std::memcpy(pending_.data() + used, bytes, take);
+    const std::size_t used = length_ % 64, whole = used == 0 ? size / 64 : 0;
+    const std::size_t take = whole > 0 ? 64 * whole : std::min(size, 64 - used);
+    if (whole > 0)
+      compress(bytes, whole);
+    else
+      std::memcpy(pending_.data() + used, bytes, take);
     length_ += take;
     bytes += take;
     size -= take;
-    if (length_ % 64 == 0) compress(pending_.data());
+    if (whole == 0 && length_ % 64 == 0) compress(pending_.data(), 1);
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace {
 
 TEST(Digest, Sha256_gives_the_values_published_with_FIPS_180) {
@@ -12,6 +14,15 @@ TEST(Digest, Sha256_gives_the_values_published_with_FIPS_180) {
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
   EXPECT_EQ(oncotome::sha256_hex(std::string(1000000, 'a')),
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Digest, Sha256_does_not_depend_on_how_the_bytes_come_in_pieces) {
+  for (const std::size_t size : {1U, 63U, 64U, 65U, 100U, 200U, 1000U}) {
+    oncotome::Sha256 hash;
+    for (std::size_t fed = 0; fed < 1000000; fed += size)
+      hash.update(std::string(size, 'a').data(), std::min<std::size_t>(size, 1000000 - fed));
+    EXPECT_EQ(oncotome::hex(hash.finish()), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0") << size;
+  }
 }
 
 TEST(Digest, A_uid_is_short_has_no_leading_zero_and_depends_on_its_seed_only) {

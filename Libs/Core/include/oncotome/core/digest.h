@@ -17,7 +17,7 @@ class Sha256 {
   std::array<std::uint8_t, 32> finish() noexcept;
 
  private:
-  void compress(const std::uint8_t* block) noexcept;
+  void compress(const std::uint8_t* blocks, std::size_t count) noexcept;
   std::array<std::uint32_t, 8> state_;
   std::array<std::uint8_t, 64> pending_{};
   std::uint64_t length_ = 0;
