@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole networks by PyTorch, ONNX Runtime and OpenVINO (CPU) in turns with ours; the rows join those of oncotome-bench's JSON.
 
-`peers.py BENCH JSON [--venv DIR] [--only PATTERN] [--rounds N] [--threads N]`. BENCH is oncotome-bench. Each peer is a process of its
+`peers.py BENCH JSON [--venv DIR] [--only PATTERN] [--peers NAME...] [--rounds N] [--threads N]`. BENCH is oncotome-bench. Each peer is a process of its
 own that waits while another one runs; it has the same weights and input, and its output is held against sums in float64. Of each
-library that has several ways to run, the way with the least median time counts.
+library that has several ways to run, the way with the least median time counts. At 128^3 each holds up to 8 GB: name one at a time.
 """
 import argparse
 import contextlib
@@ -226,7 +226,7 @@ def error_of(output, reference):
     return float(np.linalg.norm(difference) / np.linalg.norm(reference))
 
 
-def enter_runners(ours, start, name, folder, threads):
+def enter_runners(ours, start, name, folder, arguments):
     """Ours and the peers that can run the network, each with its error."""
     import numpy as np
     condition = float(ours.ask("reference"))
@@ -237,9 +237,9 @@ def enter_runners(ours, start, name, folder, threads):
             continue
         runners.append(Runner("oncotome", dtype, "", ours.ask(f"output {dtype}"), ours, f"run {dtype}", condition))
         runners[-1].error = error_of(read_tensors(folder / f"ours_{dtype}.safetensors")["output"], reference)
-    for library, ways in WAYS.items():
-        for way in ways:
-            peer = start([sys.executable, __file__, "--child", folder, library, way, threads])
+    for library in arguments.peers:
+        for way in WAYS[library]:
+            peer = start([sys.executable, __file__, "--child", folder, library, way, arguments.threads])
             if peer.first.startswith("none") or not peer.first:
                 print(f"{name}: {library} {way} does not run: {peer.first}", file=sys.stderr)
                 continue
@@ -295,7 +295,7 @@ def measure(name, folder, arguments):
         def start(command):
             return stack.enter_context(Process(command, threads))
         ours = start([arguments.bench, "--serve", name, folder, "--threads", threads])
-        runners = enter_runners(ours, start, name, folder, threads)
+        runners = enter_runners(ours, start, name, folder, arguments)
         voids = [{"case": name, "dtype": r.dtype, "who": f"{r.library} {r.how}", "error": r.error, "bound": r.bound}
                  for r in runners if not r.error <= r.bound]
         runners = [r for r in runners if r.error <= r.bound]
@@ -310,6 +310,7 @@ def main():
     parser.add_argument("json", type=pathlib.Path)
     parser.add_argument("--venv", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2] / "build" / "peers")
     parser.add_argument("--only", default="")
+    parser.add_argument("--peers", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
@@ -319,8 +320,8 @@ def main():
     for name in filter(lambda n: re.search(arguments.only, n), listed.split()):
         with tempfile.TemporaryDirectory() as folder:
             rows, voids = measure(name, pathlib.Path(folder), arguments)
-        report["rows"] = [r for r in report["rows"] if r["case"] != name or r["peer"] not in WAYS] + rows
-        report["void"] = [v for v in report["void"] if v["case"] != name or not v["who"].startswith(tuple(WAYS))] + voids
+        report["rows"] = [r for r in report["rows"] if r["case"] != name or r["peer"] not in arguments.peers] + rows
+        report["void"] = [v for v in report["void"] if v["case"] != name or not v["who"].startswith(tuple(arguments.peers))] + voids
         arguments.json.write_text(json.dumps(report, indent=1))
     return bool(report["void"])
 
