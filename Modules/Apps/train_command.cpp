@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "image_io.h"
+#include "oncotome/core/process.h"
 #include "oncotome/engine/backend.h"
 #include "oncotome/render/line_chart.h"
 #include "oncotome/training/training.h"
@@ -58,6 +59,7 @@ void print(const nlohmann::json& summary) {
 }
 
 void run(const Options& o, const Common& common) {
+  keep_freed_memory();
   const auto train = reinterpret_cast<training::Train>(engine::library_function(training::kLibrary, training::kTrain));
   std::string summary;
   {

@@ -10,6 +10,9 @@
 #include "package.h"
 #include "trainer.h"
 
+// Where LibTorch's BLAS is OpenBLAS.
+extern "C" [[gnu::weak]] void openblas_set_num_threads(int threads);
+
 namespace oncotome::training {
 namespace {
 
@@ -71,6 +74,8 @@ class Workplace {
 std::string train(const Request& request, const Job& job) {
   set_compute_threads(request.threads);
   at::set_num_threads(compute_threads());
+  // Its threads would spin on the cores of OpenMP's, which wait for the next loop.
+  if (openblas_set_num_threads != nullptr) openblas_set_num_threads(1);
   Config config = read_config(request.configuration);
   if (!request.output.empty()) config.output = request.output;
   AtomicDirectory output(config.output, request.overwrite ? "model.json" : "");

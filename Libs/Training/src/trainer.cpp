@@ -11,7 +11,6 @@
 #include "draws.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
-#include "oncotome/core/parallel.h"
 
 namespace oncotome::training {
 namespace {
@@ -119,14 +118,17 @@ Trainer::Batch Trainer::load(const std::vector<std::size_t>& indices, std::optio
     batch.targets.masks = at::full({count, size[0], size[1], size[2]}, kUnknown, at::kLong);
   if (config_.network.classes > 0) batch.targets.classes = at::full({count}, kUnknown, at::kLong);
   float* const to = batch.images.data_ptr<float>();
-  parallel_for(0, count, [&](std::int64_t n) {
-    const std::size_t index = indices[static_cast<std::size_t>(n)];
-    const Example example = epoch ? images_.augmented(index, *epoch) : images_.plain(index);
-    std::copy(example.image.values.begin(), example.image.values.end(), to + n * values);
-    if (!example.mask.empty())
-      std::copy(example.mask.begin(), example.mask.end(), batch.targets.masks.data_ptr<std::int64_t>() + n * voxels);
-    const int label = samples_.all[index].label;
-    if (config_.network.classes > 0 && label >= 0) batch.targets.classes.data_ptr<std::int64_t>()[n] = label;
+  // On the threads that compute the step: those of another pool would find them spinning on their cores.
+  at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) {
+      const std::size_t index = indices[static_cast<std::size_t>(n)];
+      const Example example = epoch ? images_.augmented(index, *epoch) : images_.plain(index);
+      std::copy(example.image.values.begin(), example.image.values.end(), to + n * values);
+      if (!example.mask.empty())
+        std::copy(example.mask.begin(), example.mask.end(), batch.targets.masks.data_ptr<std::int64_t>() + n * voxels);
+      const int label = samples_.all[index].label;
+      if (config_.network.classes > 0 && label >= 0) batch.targets.classes.data_ptr<std::int64_t>()[n] = label;
+    }
   });
   return batch;
 }
