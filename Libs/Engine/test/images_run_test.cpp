@@ -143,7 +143,12 @@ TEST_F(ImagePackage, Says_its_classes_and_preparation_and_is_refused_when_wrong)
   EXPECT_EQ(refusal("/mirrors", {"X"}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/preparation", {{{"step", "orient"}}}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/gate", {{"features", "deep"}}), ErrorCode::model_unsupported);
-  EXPECT_EQ(refusal("/gate", gate_json({{0}, {1}, 1, {}, 0.9})), ErrorCode::model_invalid);
+  ImageGate other;
+  other.components = {{1, {0}, {1}}};
+  EXPECT_EQ(refusal("/gate", gate_json(other)), ErrorCode::model_invalid);
+  json none = gate_json(other);
+  none["components"] = json::array();
+  EXPECT_EQ(refusal("/gate", none), ErrorCode::model_invalid);
   model_.erase("image");
   EXPECT_THROW(read(), Error);
 }
@@ -189,9 +194,8 @@ TEST_F(ImagePackage, The_gate_refuses_by_distance_and_by_energy) {
   const std::vector<double> usual =
       gate_features(prepare_image(image_inference(read()).image, {1, kSide, kSide}, picture(6, 8)));
   ImageGate gate;
-  gate.mean = usual;
-  gate.whitening.assign(usual.size() * (usual.size() + 1) / 2, 0);
-  gate.whitening[0] = 1;  // the mean of the image alone
+  gate.components = {{1, usual, std::vector<double>(usual.size() * (usual.size() + 1) / 2, 0)}};
+  gate.components[0].whitening[0] = 1;  // the mean of the image alone
   gate.max_distance = 0.5;
   gate.max_energy = -2.0;
   gate.quantile = 0.99;
@@ -207,6 +211,20 @@ TEST_F(ImagePackage, The_gate_refuses_by_distance_and_by_energy) {
   EXPECT_FALSE(bright.best());
   EXPECT_EQ(classify(*model, picture(7, 7), {}).refusal, "");  // energy -2.69
   EXPECT_NE(classify(*model, picture(5, 5.5F), {}).refusal.find("energy"), std::string::npos);
+}
+
+TEST_F(ImagePackage, A_gate_of_the_first_kind_is_still_read) {
+  const std::vector<double> usual =
+      gate_features(prepare_image(image_inference(read()).image, {1, kSide, kSide}, picture(6, 8)), 1);
+  std::vector<double> whitening(usual.size() * (usual.size() + 1) / 2, 0);
+  whitening[0] = 1;
+  model_["gate"] = {{"features", "statistics/1"},
+                    {"mean", usual},
+                    {"whitening", whitening},
+                    {"max_distance", 0.5},
+                    {"quantile", 0.99}};
+  EXPECT_EQ(classify(*load(), picture(6, 8), {}).refusal, "");
+  EXPECT_NE(classify(*load(), picture(6, 8, 1), {}).refusal, "");
 }
 
 TEST_F(ImagePackage, A_volume_is_labeled_slice_by_slice) {

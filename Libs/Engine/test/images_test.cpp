@@ -133,8 +133,8 @@ TEST(ImageGate, The_distance_is_that_of_Mahalanobis) {
   for (auto& f : training) f = features(random);
   for (auto& f : held_out) f = features(random);
   const ImageGate gate = fit_gate(training, held_out, {}, 0.99);
-  // a = 3 and b = -4 lie five deviations off.
-  EXPECT_NEAR(gate_distance(gate, {3 + 2 * 3.0, -1 + 3.0 - 2.0}), 5, 0.1);
+  // a = 3 and b = -4 lie five deviations off; several components make up the one distribution.
+  EXPECT_NEAR(gate_distance(gate, {3 + 2 * 3.0, -1 + 3.0 - 2.0}), 5, 0.15);
   // The squared distance has two degrees of freedom: P(d > t) = exp(-t^2 / 2).
   EXPECT_NEAR(gate.max_distance, std::sqrt(-2 * std::log(0.01)), 0.25);
   EXPECT_EQ(gate_refusal(gate, {gate.max_distance, {}}), "");
@@ -152,22 +152,57 @@ TEST(ImageGate, The_threshold_is_the_conformal_rank_of_the_held_out_images) {
     energies.push_back(-i);
   }
   const ImageGate gate = fit_gate(training, held_out, energies, 0.8);  // rank ceil(10 * 0.8) = 8
-  EXPECT_NEAR(gate.max_distance, 8 / std::sqrt(2.0), 1e-5);            // the variance of -1 and 1 is 2
+  const double deviation = std::sqrt(2 * 1.01);  // the variance of -1 and 1 is 2; a hundredth is added
+  EXPECT_NEAR(gate.max_distance, 8 / deviation, 1e-3);
   EXPECT_EQ(*gate.max_energy, -2);
   EXPECT_NE(gate_refusal(gate, {0, -1.5}), "");
   EXPECT_EQ(gate_refusal(gate, {0, -2.5}), "");
-  EXPECT_NEAR(fit_gate(training, held_out, {}, 0.999).max_distance, 9 / std::sqrt(2.0), 1e-5);
+  EXPECT_NEAR(fit_gate(training, held_out, {}, 0.999).max_distance, 9 / deviation, 1e-3);
   EXPECT_THROW(fit_gate(training, {}, {}, 0.9), Error);
   const nlohmann::json j = gate_json(gate);
-  EXPECT_EQ(j.at("features"), "statistics/1");
+  EXPECT_EQ(j.at("features"), "statistics/2");
+  EXPECT_EQ(j.at("components").size(), 1u);
   EXPECT_EQ(j.at("max_energy"), -2);
 }
 
-TEST(ImageGate, Features_tell_brightness_texture_and_color) {
+TEST(ImageGate, Kinds_of_images_have_a_component_each) {
+  // Two narrow kinds far apart: what lies between them, at the mean of all, is of neither.
+  std::mt19937 random(5);
+  std::vector<std::vector<double>> training(4000), held_out(999);
+  const auto draw = [&](std::vector<double>& f) {
+    f = features(random);
+    if (random() % 4 == 0) f[0] += 60;
+  };
+  for (auto& f : training) draw(f);
+  for (auto& f : held_out) draw(f);
+  const ImageGate gate = fit_gate(training, held_out, {}, 0.99);
+  ASSERT_EQ(gate.components.size(), 4u);
+  double far_off = 0;
+  for (const auto& c : gate.components) far_off += c.mean[0] > 30 ? c.weight : 0;
+  EXPECT_NEAR(far_off, 0.25, 0.02);
+  EXPECT_LT(gate.max_distance, 6);
+  EXPECT_EQ(gate_refusal(gate, {gate_distance(gate, {3, -1}), {}}), "");
+  EXPECT_EQ(gate_refusal(gate, {gate_distance(gate, {63, -1}), {}}), "");
+  EXPECT_GT(gate_distance(gate, {33, -1}), 2 * gate.max_distance);
+  EXPECT_EQ(gate_json(fit_gate(training, held_out, {}, 0.99)), gate_json(gate));
+}
+
+TEST(ImageGate, The_distance_of_several_components_has_its_closed_form) {
+  // One third N(0, 1) and two thirds N(10, 2^2).
+  ImageGate gate;
+  gate.components = {{1.0 / 3, {0}, {1}}, {2.0 / 3, {10}, {0.5}}};
+  const auto density = [](double x) {
+    return 1.0 / 3 * std::exp(-x * x / 2) + 2.0 / 3 / 2 * std::exp(-(x - 10) * (x - 10) / 8);
+  };
+  for (const double x : {-1.0, 0.0, 4.0, 12.0})
+    EXPECT_NEAR(gate_distance(gate, {x}), std::sqrt(-2 * std::log(density(x) / (2.0 / 3))), 1e-9) << x;
+}
+
+TEST(ImageGate, The_first_features_tell_brightness_texture_and_color) {
   Tensor gray({1, 3, 1, 8, 8}, 2.0F), striped = gray, colored = gray;
   for (std::size_t i = 0; i < striped.values.size(); ++i) striped.values[i] = i % 2 == 0 ? 1.0F : 3.0F;
   std::fill_n(colored.values.begin(), 64, 5.0F);
-  const std::vector<double> a = gate_features(gray), b = gate_features(striped), c = gate_features(colored);
+  const std::vector<double> a = gate_features(gray, 1), b = gate_features(striped, 1), c = gate_features(colored, 1);
   ASSERT_EQ(a.size(), 3 * 9 + 2 + 32u);
   EXPECT_EQ(a[0], 2);                       // mean, deviation, five quantiles, edges, detail
   EXPECT_NEAR(a[1], std::log(0.01), 1e-9);  // strengths are logs of 0.01 and more
@@ -180,6 +215,45 @@ TEST(ImageGate, Features_tell_brightness_texture_and_color) {
   EXPECT_EQ(a[29], 2);  // of the first block mean and deviation
   EXPECT_NEAR(a[30], std::log(0.01), 1e-9);
   EXPECT_EQ(c[29], 3);  // (5 + 2 + 2) / 3
+}
+
+TEST(ImageGate, Features_tell_extremes_gradients_correlations_and_borders) {
+  // Columns of 0, 1, 2, ... 7.
+  Tensor ramp({1, 1, 1, 8, 8});
+  for (std::size_t i = 0; i < ramp.values.size(); ++i) ramp.values[i] = static_cast<float>(i % 8);
+  const std::vector<double> f = gate_features(ramp);
+  ASSERT_EQ(f.size(), 29u);
+  EXPECT_EQ(f[0], 3.5);
+  EXPECT_EQ(f[9], 0);  // extremes, and the shares at them
+  EXPECT_EQ(f[10], 7);
+  EXPECT_NEAR(f[11], std::log(1 / 8.0 + 0.01), 1e-6);
+  EXPECT_NEAR(f[12], std::log(1 / 8.0 + 0.01), 1e-6);
+  for (std::size_t i = 13; i < 18; ++i) EXPECT_NEAR(f[i], std::log(1.01), 1e-6);  // the gradient is 1 everywhere
+  EXPECT_NEAR(f[18], std::log(0.01), 1e-6);                                       // and nowhere 0
+  EXPECT_NEAR(f[19], std::log(2.01), 1e-6);                                       // means of 2 x 2 and of 4 x 4
+  EXPECT_NEAR(f[20], std::log(4.01), 1e-6);
+  // The variance is 5.25; along W shifted by one (6 5 + 5 4 + ...) / 7 = 3.5, along H all of it.
+  double shifted = 0;
+  for (int x = 0; x < 7; ++x) shifted += (x - 3.5) * (x - 2.5) / 7;
+  EXPECT_NEAR(f[21], (shifted / 5.25 + 1) / 2, 1e-4);
+  EXPECT_EQ(f[24], 0);  // nothing is left that is shifted by 8
+  EXPECT_NEAR(f[25], -1, 1e-4);
+  EXPECT_NEAR(f[26], 1, 1e-4);
+  EXPECT_NEAR(f[27], 3.5, 1e-9);  // the border of one pixel
+  const double squares = (8 * (0 + 49) + 2.0 * (1 + 4 + 9 + 16 + 25 + 36)) / 28 - 3.5 * 3.5;
+  EXPECT_NEAR(f[28], std::log(std::sqrt(squares) + 0.01), 1e-6);
+  const std::vector<double> flat = gate_features(Tensor({1, 1, 1, 8, 8}, 2.0F));
+  EXPECT_NEAR(flat[18], std::log(1.01), 1e-9);
+  EXPECT_EQ(gate_features(Tensor({1, 1, 1, 1, 1}, 2.0F)).size(), 29u);
+  Tensor colored({1, 3, 1, 8, 8}, 2.0F);
+  std::fill_n(colored.values.begin(), 64, 5.0F);
+  const std::vector<double> c = gate_features(colored);
+  ASSERT_EQ(c.size(), 29u + 3 * 2 + 2);
+  EXPECT_NEAR(c[0], 3, 1e-6);
+  EXPECT_NEAR(c[29], 5, 1e-6);
+  EXPECT_NEAR(c[31], 2, 1e-6);
+  EXPECT_NEAR(c[33], std::log(3.01), 1e-6);
+  EXPECT_NEAR(c[36], std::log(0.01), 1e-6);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "draws.h"
 #include "images.h"
+#include "oncotome/core/draws.h"
 
 namespace oncotome::training {
 

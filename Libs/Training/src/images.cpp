@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "augment.h"
-#include "draws.h"
 #include "oncotome/core/axes.h"
+#include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <map>
 
-#include "draws.h"
+#include "oncotome/core/draws.h"
 #include "oncotome/engine/calibration.h"
 
 namespace oncotome::training {

@@ -6,9 +6,9 @@
 #include <map>
 #include <set>
 
-#include "draws.h"
 #include "oncotome/core/csv.h"
 #include "oncotome/core/digest.h"
+#include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
 

@@ -8,8 +8,8 @@
 #include <chrono>
 #include <cmath>
 
-#include "draws.h"
 #include "oncotome/core/axes.h"
+#include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
 
 namespace oncotome::training {

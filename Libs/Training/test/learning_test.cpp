@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "draws.h"
 #include "losses.h"
 #include "network.h"
+#include "oncotome/core/draws.h"
 #include "oncotome/engine/networks.h"
 #include "optimizer.h"
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "draws.h"
+#include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/model_package.h"
 #include "oncotome/engine/safetensors.h"

@@ -64,11 +64,20 @@ std::vector<ClassLabel> read_classes(const json& j) {
 }
 
 ImageGate read_gate(const json& j) {
-  if (const auto features = j.at("features").get<std::string>(); features != "statistics/1")
+  const auto features = j.at("features").get<std::string>();
+  if (features != "statistics/1" && features != "statistics/2")
     throw Error(ErrorCode::model_unsupported, "model.json asks for a gate that is not known: '" + features + "'");
   ImageGate gate;
-  gate.mean = j.at("mean").get<std::vector<double>>();
-  gate.whitening = j.at("whitening").get<std::vector<double>>();
+  gate.statistics = features == "statistics/1" ? 1 : 2;
+  const auto component = [](const json& of) {
+    return ImageGate::Component{of.value("weight", 1.0), of.at("mean").get<std::vector<double>>(),
+                                of.at("whitening").get<std::vector<double>>()};
+  };
+  if (j.contains("mean")) gate.components.push_back(component(j));  // of before there were several
+  for (const json& item : j.value("components", json::array())) gate.components.push_back(component(item));
+  if (gate.components.empty()) invalid_package("the gate has no components");
+  for (const ImageGate::Component& c : gate.components)
+    if (!(c.weight > 0)) invalid_package("the weights of the gate's components must lie above 0");
   gate.max_distance = j.at("max_distance").get<double>();
   gate.quantile = j.at("quantile").get<double>();
   if (j.contains("max_energy")) gate.max_energy = j.at("max_energy").get<double>();
@@ -114,7 +123,8 @@ ImageInference read_image_inference(const json& j, const ModelPackage& package) 
   if (j.contains("gate")) {
     i.gate = read_gate(j.at("gate"));
     const Dhw& size = i.network.input_size;
-    gate_distance(*i.gate, gate_features(Tensor({1, i.network.in_channels, size[0], size[1], size[2]})));
+    gate_distance(*i.gate,
+                  gate_features(Tensor({1, i.network.in_channels, size[0], size[1], size[2]}), i.gate->statistics));
   }
   return i;
 }

@@ -95,8 +95,9 @@ std::vector<ImageResult> run_images(const Model& model, const std::vector<Tensor
     job.check();
     const Tensor prepared = prepare_image(inference.image, size, raw[i]);
     place = std::copy(prepared.values.begin(), prepared.values.end(), place);
-    if (inference.gate)
-      results[i].classification.scores = GateScores{gate_distance(*inference.gate, gate_features(prepared)), {}};
+    if (const auto& gate = inference.gate)
+      results[i].classification.scores =
+          GateScores{gate_distance(*gate, gate_features(prepared, gate->statistics)), {}};
   }
 
   unsigned axes = 0;

@@ -6,10 +6,10 @@
 #include <initializer_list>
 #include <vector>
 
-namespace oncotome::training {
+namespace oncotome {
 
 /// What random numbers are for; each purpose has a stream of its own.
-enum class Purpose : std::uint64_t { split, order, augmentation, mixup, dropout, bootstrap };
+enum class Purpose : std::uint64_t { split, order, augmentation, mixup, dropout, bootstrap, mixture };
 
 /// Random numbers that are a pure function of a seed, a purpose and numbers such as epoch and sample, so that neither
 /// threads nor a resumed run change them (SplitMix64, doi 10.1145/2714064.2660195).
@@ -63,4 +63,4 @@ class Draws {
   std::uint64_t state_;
 };
 
-}  // namespace oncotome::training
+}  // namespace oncotome
