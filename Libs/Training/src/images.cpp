@@ -48,7 +48,7 @@ Images::Images(const Config& config, const Samples& samples, const Request& requ
       const bool masked = config_.network.labels > 0 && !s.mask.empty();
       const Tensor mask = masked ? read(s.mask, 1, s.place + " (mask)") : Tensor();
       check(image, mask, s.place);
-      Entry entry{stored(image), stored(mask)};
+      Entry entry{stored(image), masked ? prepared_mask(mask) : std::vector<std::uint8_t>()};
       const std::size_t size = entry.image.size() + entry.mask.size();
       if (static_cast<double>(used += size) <= room) entries_[static_cast<std::size_t>(i)] = std::move(entry);
     });
@@ -131,7 +131,7 @@ Example Images::prepared(std::size_t index) const {
   const Tensor raw = cached ? restored(entry.image) : read(s.path, config_.network.in_channels, s.place);
   Example example;
   example.image = engine::prepare_image(config_.image, grid_, raw);
-  if (masked) example.mask = prepared_mask(cached ? restored(entry.mask) : read(s.mask, 1, s.place + " (mask)"));
+  if (masked) example.mask = cached ? entry.mask : prepared_mask(read(s.mask, 1, s.place + " (mask)"));
   return example;
 }
 

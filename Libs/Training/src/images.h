@@ -19,7 +19,7 @@ struct Example {
 };
 
 /// The images of all parts. Each is read once at the start, so that a damaged one is found before an hour has gone;
-/// what fits stays in memory, 8-bit values as bytes. Threads may ask at once.
+/// what fits stays in memory, 8-bit values as bytes, masks prepared. Threads may ask at once.
 class Images {
  public:
   /// Throws what the reader throws, and Error{input_unreadable, grid_mismatch} that names the place.
@@ -39,7 +39,8 @@ class Images {
     std::size_t size() const { return bytes.size() + values.size() * sizeof(float); }
   };
   struct Entry {
-    Stored image, mask;
+    Stored image;
+    std::vector<std::uint8_t> mask;
   };
 
   static Stored stored(const engine::Tensor& tensor);
