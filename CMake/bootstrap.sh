@@ -10,10 +10,10 @@ cd "$(dirname "$0")/.."
 
 packages=(
   ca-certificates g++ cmake ninja-build ccache git
-  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdcmtk-dev libminizip-dev libopenjp2-7-dev libpng-dev libjpeg-dev
+  libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdnnl-dev libdcmtk-dev libminizip-dev libopenjp2-7-dev libpng-dev libjpeg-dev
   nlohmann-json3-dev libcli11-dev libgtest-dev xvfb
 )
-test_packages=(dcmtk dicom3tools orthanc python3 python3-venv python3-pip python3-torch libdnnl-dev ocl-icd-opencl-dev)
+test_packages=(dcmtk dicom3tools orthanc python3 python3-venv python3-pip python3-torch ocl-icd-opencl-dev)
 check_packages=(clang-format clang-tidy clang libclang-rt-14-dev)
 readers=(pydicom==2.4.4 highdicom==0.22.0 SimpleITK==2.3.1 dcmrtstruct2nii==5 nibabel==5.3.2 numpy==1.26.4 jsonschema==4.23.0
   scipy==1.11.4 surface-distance==0.1 pylibjpeg==2.0.1 pylibjpeg-libjpeg==2.1.0 pylibjpeg-openjpeg==2.3.0 pillow==13.0.0 scikit-learn==1.3.2)

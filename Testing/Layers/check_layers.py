@@ -15,7 +15,7 @@ TABLE = {
     "Libs/Kernels": ([], []),
     "Libs/Engine": (["core", "kernels"], ["nlohmann"]),
     "Libs/Torch": (["core", "engine", "kernels"], ["torch", "ATen", "c10", "nlohmann"]),
-    "Libs/Training": (["core", "engine", "torch"], ["torch", "ATen", "c10", "nlohmann"]),
+    "Libs/Training": (["core", "engine", "kernels", "torch"], ["torch", "ATen", "c10", "nlohmann", "oneapi"]),
     "Libs/Bench": (["core", "engine", "kernels"], ["nlohmann"]),
     "Libs/Dicom": (["core"], ["dcmtk", "zlib", "openjpeg"]),
     "Libs/Render": (["core"], ["vtk", "X11"]),
@@ -23,7 +23,7 @@ TABLE = {
     "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib", "png", "jpeglib", "jerror"]),
     "Modules/Apps": (["core", "engine", "training", "bench", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
-THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "png", "jpeglib", "jerror", "openjpeg", "sqlite3", "openssl"]
+THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "png", "jpeglib", "jerror", "openjpeg", "sqlite3", "openssl", "oneapi"]
 # System calls stay in folders of that name.
 POSIX = re.compile(r"^(unistd|fcntl|dlfcn|sched|signal|spawn|malloc|poll|pthread|sys/.*)\.h$")
 # Tests may also use what they compare with.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "oncotome/kernels/convolution.h"
+#include "oncotome/kernels/learning.h"
 #include "oncotome/kernels/probe.h"
 
 namespace {
@@ -273,6 +274,48 @@ TEST(Kernels, Probes_compute_what_they_are_said_to) {
   find_probe("read", nullptr)->run(memory.data(), 10);
   EXPECT_EQ(memory[0], 10 * 9 / 2 * 8);
   EXPECT_EQ(find_probe("f64", nullptr), nullptr);
+}
+
+// What each loop of learning.h writes, for rows of as many channels.
+std::vector<std::vector<float>> learned(const Learning& set, std::size_t channels, bool relu, bool other) {
+  constexpr std::size_t kRows = 11;
+  const oncotome::kernels::Rows rows{kRows, channels};
+  std::mt19937 random(static_cast<unsigned>(channels));
+  const auto drawn = [&](std::size_t n) {
+    std::vector<float> v(n);
+    for (float& x : v) x = static_cast<float>(random()) / 2147483648.0F - 1;
+    return v;
+  };
+  const std::size_t n = kRows * channels;
+  const auto x = drawn(n), added = drawn(n), gradient = drawn(n), scale = drawn(channels), shift = drawn(channels),
+             mean = drawn(channels), base = drawn(channels), slope = drawn(channels);
+  const Normalization how{scale.data(), shift.data(), relu};
+  std::vector<float> sums(2 * channels), y(n), passed(n), more_sums(2 * channels), out(n), values = x, first = added,
+                                                                                           second = drawn(n);
+  for (float& v : second) v = std::abs(v);
+  set.moments(x.data(), x.data(), rows, sums.data());
+  set.normalize(x.data(), other ? added.data() : nullptr, how, rows, y.data());
+  set.gradient_moments(gradient.data(), x.data(), other ? y.data() : nullptr, how, mean.data(), rows, passed.data(),
+                       more_sums.data());
+  set.gradient(gradient.data(), x.data(), how, mean.data(), base.data(), slope.data(), rows, out.data());
+  set.adamw({0.99F, 0.9F, 0.999F, 1e-3F, 1.5F, 1e-8F}, gradient.data(), n, values.data(), first.data(), second.data());
+  return {sums, y, passed, more_sums, out, values, first, second};
+}
+
+TEST(Kernels, Learning_has_the_same_bits_in_every_set) {
+  for (const char* isa : {"avx2", "avx512"}) {
+    const Learning* set = find_learning(isa);
+    if (!set) continue;
+    for (const std::size_t channels : {1U, 7U, 16U, 40U})
+      for (const bool relu : {false, true})
+        for (const bool other : {false, true}) {
+          const auto ours = learned(*set, channels, relu, other);
+          const auto reference = learned(*find_learning("reference"), channels, relu, other);
+          for (std::size_t i = 0; i < ours.size(); ++i)
+            EXPECT_TRUE(same_bits(ours[i], reference[i])) << isa << " " << channels << " result " << i;
+        }
+  }
+  EXPECT_EQ(find_learning("avx3"), nullptr);
 }
 
 TEST(Kernels, A_set_that_adds_no_rows_is_the_one_before) {

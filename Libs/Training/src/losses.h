@@ -20,9 +20,10 @@ struct Targets {
 at::Tensor class_loss(const at::Tensor& logits, const at::Tensor& classes, const at::Tensor& class_weights,
                       double label_smoothing);
 
-/// 1 - the mean over the labels but the background of Dice over the whole batch, of probabilities:
-/// (2 sum p t + e) / (sum p + sum t + e), e = 1e-5 (arXiv:1606.04797 without squares).
-at::Tensor dice_loss(const at::Tensor& logits, const at::Tensor& masks);
+/// `dice` times 1 - the mean over the labels but the background of Dice over the whole batch, of probabilities:
+/// (2 sum p t + e) / (sum p + sum t + e), e = 1e-5 (arXiv:1606.04797 without squares); and `cross_entropy` times the
+/// voxels' mean cross entropy. Float32 of the CPU; masks are known everywhere.
+at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& masks, double dice, double cross_entropy);
 
 /// Their weighted sum over the heads; `logits` in the network's order. Zero for a head of which the batch knows
 /// nothing.

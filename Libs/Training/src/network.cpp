@@ -4,7 +4,9 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "normalization.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
 #include "oncotome/torch/evaluate.h"
@@ -22,7 +24,13 @@ std::string sibling(const std::string& weight, const char* leaf) {
 }
 
 // A value that whoever made it does not need again, so that the activation may overwrite it.
-bool may_be_overwritten(Op op) { return op == Op::conv || op == Op::batch_norm || op == Op::add; }
+bool may_be_overwritten(Op op) { return op == Op::conv || op == Op::add; }
+
+// Runs of channels then go as images of their own.
+bool treats_channels_alike(Op op) {
+  return op == Op::relu || op == Op::leaky_relu || op == Op::elu || op == Op::gelu || op == Op::avg_pool ||
+         op == Op::max_pool || op == Op::adaptive_avg_pool || op == Op::upsample || op == Op::dropout;
+}
 
 Tensor dropped(const Tensor& x, double probability, std::uint64_t seed) {
   if (probability <= 0) return x;
@@ -34,7 +42,12 @@ Tensor dropped(const Tensor& x, double probability, std::uint64_t seed) {
 
 Network::Network(engine::Graph graph, const engine::Weights& weights, int dimensions,
                  const std::vector<std::string>& frozen)
-    : graph_(std::move(graph)), plane_(dimensions == 2), frozen_(frozen), uses_(graph_.nodes.size(), 0) {
+    : graph_(std::move(graph)),
+      plane_(dimensions == 2),
+      layout_(plane_ ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d),
+      frozen_(frozen),
+      joined_(graph_.nodes.size()),
+      uses_(graph_.nodes.size(), 0) {
   const auto take = [&](const std::string& name, bool learns) {
     if (name.empty() || values_.count(name) > 0) return;
     const auto found = weights.find(name);
@@ -55,6 +68,36 @@ Network::Network(engine::Graph graph, const engine::Weights& weights, int dimens
       for (const char* leaf : {"running_mean", "running_var"}) take(sibling(node.weight, leaf), false);
   }
   for (const int output : graph_.output_nodes()) ++uses_[static_cast<std::size_t>(output)];
+  join();
+}
+
+bool Network::joins(int node, Op op) const {
+  const auto at = static_cast<std::size_t>(node);
+  return graph_.nodes[at].op == op && uses_[at] == 1 && (op != Op::batch_norm || graph_.nodes[at].stored);
+}
+
+void Network::join() {
+  for (std::size_t i = 0; i < joined_.size(); ++i) {
+    joined_[i].inputs = graph_.nodes[i].inputs;
+    if (graph_.nodes[i].op == Op::conv && joins(graph_.nodes[i].inputs[0], Op::concat)) {
+      Joined& concat = joined_[static_cast<std::size_t>(graph_.nodes[i].inputs[0])];
+      joined_[i].inputs = std::exchange(concat.inputs, {});
+      concat.elsewhere = true;
+    }
+    if (graph_.nodes[i].op != Op::relu) continue;
+    const int before = graph_.nodes[i].inputs[0];
+    Joined& with = joined_[static_cast<std::size_t>(before)];
+    if (joins(before, Op::add)) {
+      const std::vector<int>& terms = graph_.nodes[static_cast<std::size_t>(before)].inputs;
+      const auto norm = std::find_if(terms.begin(), terms.end(), [&](int n) { return joins(n, Op::batch_norm); });
+      if (norm == terms.end()) continue;
+      with.norm = *norm;
+      joined_[static_cast<std::size_t>(*norm)].elsewhere = true;
+    } else if (!joins(before, Op::batch_norm)) {
+      continue;
+    }
+    with.relu = joined_[i].elsewhere = true;
+  }
 }
 
 bool Network::is_frozen(const std::string& name) const {
@@ -66,8 +109,13 @@ Tensor Network::imported(const std::string& name, const engine::Tensor& t) const
     throw Error(ErrorCode::weights_invalid, "'" + name + "' does not have the shape that the network needs");
   Tensor value = at::empty(t.shape, at::kFloat);
   std::copy(t.values.begin(), t.values.end(), value.data_ptr<float>());
-  if (!plane_ || value.dim() != 5) return value;
-  return value.squeeze(axes::D).contiguous(at::MemoryFormat::ChannelsLast);
+  return value.dim() == 5 ? laid_out(value) : value;
+}
+
+// Of one channel, contiguous() would leave strides that say nothing of the layout.
+Tensor Network::laid_out(const Tensor& t) const {
+  const Tensor from = plane_ ? t.squeeze(axes::D) : t;
+  return at::empty(from.sizes(), from.options().memory_format(layout_)).copy_(from);
 }
 
 engine::Tensor Network::exported(const std::string& name, const Tensor& t) const {
@@ -79,44 +127,59 @@ engine::Tensor Network::exported(const std::string& name, const Tensor& t) const
 
 Tensor Network::find(const std::string& name) const { return name.empty() ? Tensor() : values_.at(name); }
 
-Tensor Network::normalized(const Node& node, const Tensor& x, bool training) const {
-  return at::batch_norm(x, find(node.weight), find(node.bias), find(sibling(node.weight, "running_mean")),
-                        find(sibling(node.weight, "running_var")), training && !is_frozen(node.weight),
-                        /*momentum=*/0.1, node.epsilon, /*cudnn_enabled=*/false);
+Features Network::normalize(const Node& norm, const Features& x, const Features& other, bool relu,
+                            bool training) const {
+  const BatchNorm values{find(norm.weight), find(norm.bias), find(sibling(norm.weight, "running_mean")),
+                         find(sibling(norm.weight, "running_var")), norm.epsilon};
+  return training && !is_frozen(norm.weight) ? normalized(values, x, other, relu)
+                                             : normalized_as_moving(values, x, other, relu);
 }
 
-Tensor Network::evaluate(std::size_t index, const std::vector<Tensor>& inputs, std::optional<std::uint64_t> seed) {
+Features Network::evaluate(std::size_t index, const std::vector<Features>& inputs, std::optional<std::uint64_t> seed) {
   const Node& node = graph_.nodes[index];
-  if (node.op == Op::batch_norm && node.stored) return normalized(node, inputs[0], seed.has_value());
-  if (node.op == Op::dropout && seed) return dropped(inputs[0], node.probability, *seed + index);
+  const Joined& with = joined_[index];
+  if (with.elsewhere) return inputs.empty() ? Features() : inputs[0];
+  if (node.op == Op::batch_norm && node.stored) return normalize(node, inputs[0], {}, with.relu, seed.has_value());
+  if (with.norm >= 0) {
+    const std::size_t norm = node.inputs[0] == with.norm ? 0 : 1;
+    return normalize(graph_.nodes[static_cast<std::size_t>(with.norm)], inputs[norm], inputs[1 - norm], with.relu,
+                     seed.has_value());
+  }
+  const Tensor weight = find(node.weight), bias = find(node.bias);
+  if (node.op == Op::conv || node.op == Op::conv_transpose) return convolution(node, weight, bias, inputs);
+  if (node.op == Op::dropout && seed) return {dropped(inputs[0].t, node.probability, *seed + index), inputs[0].runs};
   if (node.op == Op::relu) {
     const auto from = static_cast<std::size_t>(node.inputs[0]);
-    Tensor x = inputs[0];
-    if (uses_[from] == 1 && may_be_overwritten(graph_.nodes[from].op)) return at::relu_(x);
+    Tensor x = inputs[0].t;
+    if (uses_[from] == 1 && may_be_overwritten(graph_.nodes[from].op)) return {at::relu_(x), inputs[0].runs};
   }
-  return torch_backend::evaluate(node, find(node.weight), find(node.bias), inputs);
+  const bool alike = inputs.size() == 1 && treats_channels_alike(node.op);
+  std::vector<Tensor> tensors;
+  tensors.reserve(inputs.size());
+  for (const Features& x : inputs) tensors.push_back(alike ? x.t : whole(x));
+  const Tensor y = torch_backend::evaluate(node, weight, bias, tensors);
+  return alike ? Features{y, inputs[0].runs} : in_runs(y);
 }
 
 std::vector<Tensor> Network::forward(const Tensor& input, std::optional<std::uint64_t> training_seed) {
   const at::AutoGradMode recorded(training_seed.has_value());
-  std::vector<Tensor> values(graph_.nodes.size());
+  std::vector<Features> values(graph_.nodes.size());
   std::vector<int> left = uses_;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const Node& node = graph_.nodes[i];
-    if (node.op == Op::input) {
-      values[i] = plane_ ? input.squeeze(axes::D).contiguous(at::MemoryFormat::ChannelsLast) : input;
+    if (graph_.nodes[i].op == Op::input) {
+      values[i] = in_runs(laid_out(input));
       continue;
     }
-    std::vector<Tensor> inputs;
-    for (const int n : node.inputs) {
+    std::vector<Features> inputs;
+    for (const int n : joined_[i].inputs) {
       const auto from = static_cast<std::size_t>(n);
       inputs.push_back(values[from]);
-      if (--left[from] == 0) values[from].reset();
+      if (--left[from] == 0) values[from] = {};
     }
     values[i] = evaluate(i, inputs, training_seed);
   }
   std::vector<Tensor> outputs;
-  for (const int output : graph_.output_nodes()) outputs.push_back(values[static_cast<std::size_t>(output)]);
+  for (const int output : graph_.output_nodes()) outputs.push_back(whole(values[static_cast<std::size_t>(output)]));
   return outputs;
 }
 

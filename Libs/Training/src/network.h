@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "convolution.h"
 #include "oncotome/engine/graph.h"
 
 namespace oncotome::training {
@@ -19,9 +20,8 @@ using Tensors = std::map<std::string, at::Tensor>;
 /// Overwrites the values of those of the same names.
 void copy_into(const Tensors& from, const Tensors& to);
 
-/// A graph whose weights learn. Of a 2-D network tensors have no D axis and channels lie innermost, which oneDNN
-/// computes faster. Weights whose names begin with one of `frozen` do not learn, nor do their batch norms' statistics
-/// change.
+/// A graph whose weights learn. Of a 2-D network tensors have no D axis; channels lie innermost, which is faster.
+/// Weights whose names begin with one of `frozen` do not learn, nor do their batch norms' statistics change.
 class Network {
  public:
   /// Throws Error{weights_invalid} for a weight that is absent.
@@ -41,17 +41,31 @@ class Network {
   at::Tensor imported(const std::string& name, const engine::Tensor& t) const;
 
  private:
-  at::Tensor evaluate(std::size_t index, const std::vector<at::Tensor>& inputs, std::optional<std::uint64_t> seed);
+  Features evaluate(std::size_t index, const std::vector<Features>& inputs, std::optional<std::uint64_t> seed);
+  at::Tensor laid_out(const at::Tensor& t) const;
   at::Tensor find(const std::string& name) const;
-  at::Tensor normalized(const engine::Node& node, const at::Tensor& x, bool training) const;
+  Features normalize(const engine::Node& norm, const Features& x, const Features& other, bool relu,
+                     bool training) const;
   bool is_frozen(const std::string& name) const;
+  void join();
+  bool joins(int node, engine::Op op) const;
+
+  /// What else is computed with a node: the batch norm before an addition, and ReLU after either.
+  struct Joined {
+    int norm = -1;
+    bool relu = false;
+    bool elsewhere = false;   ///< Itself, by another node.
+    std::vector<int> inputs;  ///< The node's, or those of a concatenation that is computed with it.
+  };
 
   const engine::Graph graph_;
   const bool plane_;
+  const at::MemoryFormat layout_;
   const std::vector<std::string> frozen_;
   Tensors values_, parameters_;
   std::map<std::string, std::vector<std::int64_t>> shapes_;  ///< In the engine's form.
-  std::vector<int> uses_;                                    ///< How many nodes take a node's output, or the caller.
+  std::vector<Joined> joined_;
+  std::vector<int> uses_;  ///< How many nodes take a node's output, or the caller.
 };
 
 }  // namespace oncotome::training

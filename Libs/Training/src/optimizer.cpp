@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optimizer.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "loops.h"
 
 namespace oncotome::training {
 
@@ -59,13 +63,20 @@ double Optimizer::step(double learning_rate) {
 
 void Optimizer::adamw(const std::string& name, const Tensor& parameter, const Tensor& gradient, double rate) {
   const auto [beta1, beta2] = config_.betas;
-  Tensor &first = first_.at(name), &second = second_.at(name);
-  parameter.mul_(1 - rate * config_.weight_decay);
-  first.mul_(beta1).add_(gradient, 1 - beta1);
-  second.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
   const auto t = static_cast<double>(steps);
-  const Tensor denominator = second.sqrt().div_(std::sqrt(1 - std::pow(beta2, t))).add_(config_.epsilon);
-  parameter.addcdiv_(first, denominator, -rate / (1 - std::pow(beta1, t)));
+  const auto single = [](double value) { return static_cast<float>(value); };
+  const kernels::AdamW how{single(1 - rate * config_.weight_decay),
+                           single(beta1),
+                           single(beta2),
+                           single(rate / (1 - std::pow(beta1, t))),
+                           single(1 / std::sqrt(1 - std::pow(beta2, t))),
+                           single(config_.epsilon)};
+  const Tensor g = gradient.strides() == parameter.strides() ? gradient : at::empty_like(parameter).copy_(gradient);
+  const Tensor &first = first_.at(name), &second = second_.at(name);
+  at::parallel_for(0, parameter.numel(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
+    const auto from = [&](const Tensor& values) { return values.data_ptr<float>() + begin; };
+    loops().adamw(how, from(g), static_cast<std::size_t>(end - begin), from(parameter), from(first), from(second));
+  });
 }
 
 void Optimizer::sgd(const std::string& name, const Tensor& parameter, const Tensor& gradient, double rate) {

@@ -5,8 +5,10 @@
 
 #include "losses.h"
 #include "network.h"
+#include "normalization.h"
 #include "oncotome/core/draws.h"
 #include "oncotome/engine/networks.h"
+#include "oncotome/torch/evaluate.h"
 #include "optimizer.h"
 
 namespace oncotome::training {
@@ -120,6 +122,110 @@ TEST(Learning, A_plane_gives_what_a_volume_of_one_slice_gives) {
   }
 }
 
+// As the network has them, and in double precision in ATen's own order, which goes another way.
+struct Pair {
+  Tensor ours, plain;
+
+  Pair(std::vector<std::int64_t> shape, std::uint64_t seed, bool rows = true, double offset = 0) {
+    const Tensor x = input(std::move(shape), seed) + offset;
+    const auto layout = x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d;
+    ours = (rows ? at::empty(x.sizes(), x.options().memory_format(layout)).copy_(x) : x.clone()).requires_grad_();
+    plain = x.to(at::kDouble).requires_grad_();
+  }
+};
+
+void expect_near(const Tensor& ours, const Tensor& plain, const std::string& what) {
+  ASSERT_EQ(ours.sizes(), plain.sizes()) << what;
+  const double scale = plain.abs().max().item<double>();
+  EXPECT_LT((ours - plain).abs().max().item<double>(), 2e-5 * (scale + 1)) << what;
+}
+
+// The same of the outputs, and of the gradients of a weighted sum.
+void expect_same(const Tensor& ours, const Tensor& plain, const std::vector<Pair>& inputs, const std::string& what) {
+  expect_near(ours, plain, what);
+  const Tensor weights = input(plain.sizes().vec(), 77);
+  (ours * weights).sum().backward();
+  (plain * weights).sum().backward();
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    expect_near(inputs[i].ours.grad(), inputs[i].plain.grad(), what + ", input " + std::to_string(i));
+}
+
+TEST(Learning, Convolutions_and_their_gradients_equal_those_of_ATen_in_double_precision) {
+  struct Case {
+    std::vector<std::int64_t> x, weight;
+    engine::Dhw stride, dilation, before, after;
+    bool up = false;
+    std::int64_t first = 0;  ///< Channels of the first of two inputs.
+  };
+  const std::vector<Case> cases = {
+      {{3, 16, 9, 11}, {32, 16, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      {{2, 1, 12, 12}, {16, 1, 7, 7}, {1, 2, 2}, {1, 1, 1}, {0, 3, 3}, {0, 3, 3}},
+      {{2, 5, 8, 7}, {7, 5, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 0, 1}, {0, 1, 2}},
+      {{2, 16, 10, 10}, {16, 16, 3, 3}, {1, 1, 1}, {1, 2, 2}, {0, 2, 2}, {0, 2, 2}},
+      {{4, 48, 1, 1}, {3, 48, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}},
+      {{2, 16, 5, 6, 7}, {16, 16, 3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}},
+      {{2, 1, 5, 6, 7}, {8, 1, 3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}},
+      {{2, 32, 8, 9}, {48, 32, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      {{2, 32, 8, 9}, {3, 32, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}},
+      {{2, 48, 5, 6}, {48, 32, 2, 2}, {1, 2, 2}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, true},
+      {{2, 16, 3, 4, 5}, {16, 32, 2, 1, 2}, {2, 1, 2}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, true},
+      {{2, 6, 3, 4, 5}, {6, 5, 2, 2, 1}, {2, 2, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, true},
+      {{2, 6, 5, 6}, {6, 5, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}, {0, 0, 0}, true},
+      {{2, 48, 7, 8}, {16, 48, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, false, 32},
+      {{2, 7, 3, 7, 8}, {5, 7, 3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, false, 3},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const Case& c = cases[i];
+    const std::int64_t out = c.weight[c.up ? 1 : 0];
+    const std::vector<Pair> inputs = {{c.x, 1}, {c.weight, 2}, {{out}, 3, false}};
+    Node node{c.up ? Op::conv_transpose : Op::conv};
+    node.stride = c.stride;
+    node.dilation = c.dilation;
+    node.pad_before = c.before;
+    node.pad_after = c.after;
+    const Tensor& given = inputs[0].ours;
+    std::vector<Features> in = {in_runs(given)};
+    if (c.first > 0) in = {in_runs(given.narrow(1, 0, c.first)), in_runs(given.narrow(1, c.first, c.x[1] - c.first))};
+    const Tensor ours = whole(convolution(node, inputs[1].ours, inputs[2].ours, in));
+    const std::vector<std::int64_t> none(c.x.size() - 2, 0);
+    std::vector<std::int64_t> pads;
+    for (std::size_t a = 3; a-- > 5 - c.x.size();)
+      pads.insert(pads.end(), {c.up ? -c.before[a] : c.before[a], c.up ? -c.after[a] : c.after[a]});
+    const auto spatial = [&](const engine::Dhw& v) { return torch_backend::spatial(v, ours); };
+    const Tensor x = c.up ? inputs[0].plain : at::constant_pad_nd(inputs[0].plain, pads);
+    Tensor plain = at::convolution(x, inputs[1].plain, inputs[2].plain, spatial(c.stride), none, spatial(c.dilation),
+                                   c.up, none, 1);
+    if (c.up) plain = at::constant_pad_nd(plain, pads);
+    expect_same(ours, plain, inputs, "case " + std::to_string(i));
+    EXPECT_TRUE(whole(in_runs(given)).equal(given));
+  }
+}
+
+TEST(Learning, Normalizations_and_their_gradients_equal_those_of_ATen_in_double_precision) {
+  for (const std::vector<std::int64_t>& shape :
+       {std::vector<std::int64_t>{3, 16, 13, 11}, {2, 48, 6, 7}, {2, 32, 3, 4, 5}, {2, 37, 3, 4, 5}, {4, 8, 1, 1}})
+    for (const bool relu : {false, true})
+      for (const bool added : {false, true}) {
+        const std::int64_t C = shape[1];
+        // A mean of many deviations costs little precision.
+        std::vector<Pair> inputs = {{shape, 1, true, 10}, {{C}, 2, false}, {{C}, 3, false}};
+        if (added) inputs.emplace_back(shape, 4);
+        const Tensor mean = at::full({C}, 0.5), variance = at::full({C}, 2.0);
+        const Tensor plain_mean = mean.to(at::kDouble), plain_variance = variance.to(at::kDouble);
+        const Tensor ours =
+            whole(normalized({inputs[1].ours, inputs[2].ours, mean, variance, 1e-5}, in_runs(inputs[0].ours),
+                             added ? in_runs(inputs[3].ours) : Features(), relu));
+        Tensor plain = at::batch_norm(inputs[0].plain, inputs[1].plain, inputs[2].plain, plain_mean, plain_variance,
+                                      true, 0.1, 1e-5, false);
+        if (added) plain = plain + inputs[3].plain;
+        if (relu) plain = at::relu(plain);
+        const std::string what = std::to_string(C) + (relu ? " relu" : "") + (added ? " added" : "");
+        expect_near(mean, plain_mean, what + ", mean");
+        expect_near(variance, plain_variance, what + ", variance");
+        expect_same(ours, plain, inputs, what);
+      }
+}
+
 TEST(Learning, Statistics_move_a_tenth_of_the_way_and_stay_where_they_are_frozen) {
   engine::Weights weights;
   for (const char* name : {"n.weight", "n.running_var"}) weights[name] = engine::Tensor({1}, 1.0F);
@@ -204,9 +310,30 @@ TEST(Learning, Losses_have_their_closed_forms) {
   EXPECT_EQ(class_loss(logits, at::full({2}, kUnknown, at::kLong), {}, 0).item<double>(), 0);
   // Probabilities of a half everywhere, 6 of 16 voxels are foreground: Dice is 2 * 3 / (8 + 6).
   const Tensor masks = (at::arange(16) < 6).to(at::kLong).view({1, 4, 4});
-  EXPECT_NEAR(dice_loss(at::zeros({1, 2, 4, 4}), masks).item<double>(), 1 - 6.0 / 14, 1e-5);
+  EXPECT_NEAR(segmentation_loss(at::zeros({1, 2, 4, 4}), masks, 1, 0).item<double>(), 1 - 6.0 / 14, 1e-5);
   const Tensor sure = (at::one_hot(masks, 2).permute({0, 3, 1, 2}) * 200 - 100).to(at::kFloat);
-  EXPECT_NEAR(dice_loss(sure, masks).item<double>(), 0, 1e-5);
+  EXPECT_NEAR(segmentation_loss(sure, masks, 1, 0).item<double>(), 0, 1e-5);
+}
+
+// Operation by operation, in the precision of the logits.
+Tensor plain_segmentation_loss(const Tensor& logits, const Tensor& masks) {
+  const Tensor p = at::softmax(logits, 1).flatten(2);
+  const Tensor truth = at::zeros_like(p).scatter_(1, masks.flatten(1).unsqueeze(1), 1.0);
+  const auto sum = [](const Tensor& t) { return t.sum(at::IntArrayRef{0, 2}).slice(0, 1); };
+  return 1 - ((sum(p * truth) * 2 + 1e-5) / (sum(p) + sum(truth) + 1e-5)).mean() +
+         at::cross_entropy_loss(logits.flatten(2), masks.flatten(1));
+}
+
+TEST(Learning, The_segmentation_loss_and_its_gradient_equal_those_of_ATen_in_double_precision) {
+  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{2, 2, 9, 7}, {3, 5, 4, 6, 3}, {2, 3, 1, 1}})
+    for (const bool rows : {false, true}) {
+      const std::vector<Pair> logits = {{shape, 1, rows}};
+      std::vector<std::int64_t> voxels = shape;
+      voxels.erase(voxels.begin() + 1);
+      const Tensor masks = (input(voxels, 2).abs() * 1000).to(at::kLong).remainder(shape[1]);
+      expect_same(segmentation_loss(logits[0].ours, masks, 1, 1), plain_segmentation_loss(logits[0].plain, masks),
+                  logits, std::to_string(shape[1]) + " labels");
+    }
 }
 
 TEST(Learning, An_image_without_a_mask_teaches_the_other_head_alone) {
@@ -216,7 +343,7 @@ TEST(Learning, An_image_without_a_mask_teaches_the_other_head_alone) {
   const std::vector<Tensor> logits = network.forward(p.x, 1);
   const Tensor rows = at::tensor(std::vector<std::int64_t>{0, 2}, at::kLong);
   const Tensor of = logits[0].index_select(0, rows), masks = p.targets.masks.index_select(0, rows);
-  const Tensor alone = dice_loss(of, masks) + at::cross_entropy_loss(of, masks.view({2, 8, 8}));
+  const Tensor alone = plain_segmentation_loss(of, masks.view({2, 8, 8}));
   EXPECT_NEAR(total_loss(logits, p.targets, p.loss, {}).item<double>(),
               (alone + class_loss(logits[1], p.targets.classes, {}, 0)).item<double>(), 1e-5);
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "oncotome/core/error.h"
+#include "oncotome/kernels/learning.h"
+
+namespace oncotome::training {
+
+/// The best ones here, or those that ONCOTOME_FORCE_ISA names; throws Error{usage} where there are none of that name.
+inline const kernels::Learning& loops() {
+  static const kernels::Learning* const found = kernels::find_learning(nullptr);
+  if (found == nullptr)
+    throw Error(ErrorCode::usage,
+                "ONCOTOME_FORCE_ISA is not an instruction set that this processor and this build have");
+  return *found;
+}
+
+}  // namespace oncotome::training
