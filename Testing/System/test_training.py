@@ -78,6 +78,23 @@ class Digits(WithFolder):
             done("oncotome", "train", short, "--output", ended, "--resume", "--quiet")
         self.assertEqual((whole / "weights.safetensors").read_bytes(), (ended / "weights.safetensors").read_bytes())
 
+    def test_the_schema_and_the_program_refuse_the_same(self):
+        validator = jsonschema.Draft202012Validator(json.loads((ROOT / "Data/Schemas/training-1.schema.json").read_text()))
+        validator.check_schema(validator.schema)
+        validator.validate(json.loads((EXAMPLE / "train.json").read_text()))
+        for name, changes in (
+                ("key", {"epoch": 3}), ("inner key", {"optimizer": {"lr": 0.1}}), ("type", {"epochs": "many"}), ("bound", {"epochs": 0}),
+                ("fraction", {"batch_size": 1.5}), ("choice", {"schedule": {"name": "linear"}}), ("axis", {"augmentation": {"flip": ["X"]}}),
+                ("pair", {"augmentation": {"scale": [1]}}), ("two places", {"data": {"folder": "data"}}), ("label", {"class_labels": [0, 1]}),
+                ("size", {"network": {"input_size": [1, 0, 32]}}), ("resize", {"image": {"resize": "crop"}}),
+                ("two ranges", {"image": {"percentiles": [0, 1]}}), ("none", {"name": None}), ("weights", {"loss": {"class_weights": "even"}})):
+            with self.subTest(name):
+                path = self.configuration("bad.json", **changes)
+                self.assertFalse(validator.is_valid(json.loads(path.read_text())))
+                result = run("oncotome", "train", path, "--output", self.folder / "bad", "--quiet")
+                self.assertGreaterEqual(result.returncode, 2, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
     def test_bad_input_gets_one_line_and_its_code(self):
         for name, changes, words in (
                 ("key.json", {"epoch": 3}, "epoch"),

@@ -108,6 +108,8 @@ LossConfig read_loss(Fields fields) {
     l.balanced = true;
   else
     l.class_weights = fields.get<std::vector<double>>("class_weights", {});
+  for (const double weight : l.class_weights)
+    if (!(weight >= 0)) fields.refuse("class_weights", "must be numbers that do not lie below 0");
   l.dice = fields.number("dice", 1, 0, 1e6);
   l.cross_entropy = fields.number("cross_entropy", 1, 0, 1e6);
   l.segmentation = fields.number("segmentation", 1, 0, 1e6);
@@ -156,9 +158,11 @@ void read_heads(Fields& fields, Config& c) {
   c.classes = fields.get<json>("classes", nullptr);
   const bool segments = !c.labels.is_null();
   if (segments) {
-    c.class_labels = fields.get<std::vector<std::uint8_t>>("class_labels");
-    if (c.class_labels.size() < 2 || c.class_labels[0] != 0)
-      fields.refuse("class_labels", "must name one label per output, background 0 first");
+    const auto values = fields.get<std::vector<int>>("class_labels");
+    const auto is_label = [](int value) { return value >= 0 && value <= 255; };
+    if (values.size() < 2 || values[0] != 0 || !std::all_of(values.begin(), values.end(), is_label))
+      fields.refuse("class_labels", "must name one label, 0 to 255, per output, background 0 first");
+    c.class_labels.assign(values.begin(), values.end());
   }
   c.network.labels = static_cast<std::int64_t>(c.class_labels.size());
   const bool classifies = !segments || !c.classes.is_null();

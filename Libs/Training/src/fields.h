@@ -17,7 +17,10 @@ class Fields {
     if (!object.is_object()) refuse("", "must be an object");
   }
 
-  bool has(const char* key) const { return object_.contains(key); }
+  bool has(const char* key) {
+    seen_.insert(key);
+    return object_.contains(key);
+  }
 
   template <class T>
   T get(const char* key) {
@@ -27,7 +30,6 @@ class Fields {
 
   template <class T>
   T get(const char* key, T otherwise) {
-    seen_.insert(key);
     return has(key) ? convert<T>(key) : otherwise;
   }
 
@@ -47,7 +49,6 @@ class Fields {
   /// An object in it, empty where it is not there.
   Fields inner(const char* key) {
     static const nlohmann::json none = nlohmann::json::object();
-    seen_.insert(key);
     return {has(key) ? object_.at(key) : none, place_ + key + "."};
   }
 
@@ -55,16 +56,19 @@ class Fields {
     throw Error(ErrorCode::usage, "the configuration's \"" + place_ + key + "\" " + why);
   }
 
-  /// Throws for a key that nobody asked for.
+  /// Throws for a key that nobody asked for, and tells those that somebody did.
   void finish() const {
-    for (const auto& [key, value] : object_.items())
-      if (seen_.count(key) == 0) refuse(key, "is not known");
+    for (const auto& [key, value] : object_.items()) {
+      if (seen_.count(key) > 0) continue;
+      std::string known;
+      for (const std::string& name : seen_) known += (known.empty() ? "" : ", ") + name;
+      refuse(key, "is not known; known here are " + known);
+    }
   }
 
  private:
   template <class T>
-  T convert(const char* key) {
-    seen_.insert(key);
+  T convert(const char* key) const {
     try {
       return object_.at(key).get<T>();
     } catch (const nlohmann::json::exception&) {
