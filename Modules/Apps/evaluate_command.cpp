@@ -3,12 +3,15 @@
 #include <iostream>
 #include <memory>
 
+#include "class_evaluation.h"
 #include "commands.h"
 #include "evaluation.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
+#include "oncotome/render/reliability_diagram.h"
 #include "report_json.h"
 #include "terminal.h"
+#include "volume_io.h"
 
 namespace oncotome::apps {
 namespace {
@@ -18,7 +21,7 @@ using nlohmann::json;
 struct Options {
   workflow::EvaluationRequest request;
   workflow::EvaluationPair pair;
-  std::string pairs_file, json_file, csv_file;
+  std::string pairs_file, json_file, csv_file, picture, part;
   bool replace = false, to_stdout = false;
 };
 
@@ -62,8 +65,39 @@ void print(const json& evaluation) {
     }
 }
 
+std::string interval(const json& figure) {
+  return number(figure["value"], "%.4f") + " (" + number(figure["ci95"][0], "%.4f") + " to " +
+         number(figure["ci95"][1], "%.4f") + ")";
+}
+
+void print_classes(const json& e) {
+  std::printf("%d images: %d answered, %d refused, %d without a prediction\n", e["images"].get<int>(),
+              e["answered"].get<int>(), e["refused"].get<int>(), e["missing"].get<int>());
+  if (e["unexpected"] > 0) std::printf("  note: %d predictions have no true class\n", e["unexpected"].get<int>());
+  for (const auto& [name, text] : {std::pair("accuracy", "accuracy"), std::pair("mean_recall", "mean recall"),
+                                   std::pair("auc", "AUC"), std::pair("ece", "ECE")})
+    std::printf("%-12s %s\n", text, interval(e[name]).c_str());
+  std::printf("%-20s %7s  %-27s %-27s %s\n", "class", "images", "recall", "precision", "AUC");
+  for (const json& c : e["classes"])
+    std::printf("%-20.20s %7d  %-27s %-27s %s\n", c["name"].get<std::string>().c_str(), c["images"].get<int>(),
+                interval(c["recall"]).c_str(), interval(c["precision"]).c_str(), interval(c["auc"]).c_str());
+  std::printf("true class (rows) and answer (columns)\n");
+  for (std::size_t k = 0; k < e["classes"].size(); ++k) {
+    std::printf("%-20.20s", e["classes"][k]["name"].get<std::string>().c_str());
+    for (const json& count : e["confusion"][k]) std::printf(" %7d", count.get<int>());
+    std::printf("\n");
+  }
+}
+
+void draw(const json& evaluation, const std::string& path) {
+  render::ReliabilityPanel panel{"Reliability", evaluation["ece"]["value"], {}};
+  for (const json& bin : evaluation["reliability"])
+    panel.bins.push_back({bin["low"], bin["high"], bin["images"], bin["confidence"], bin["accuracy"]});
+  render::write_reliability_diagram(path, {panel});
+}
+
 void check_outputs(const Options& o) {
-  for (const std::string& output : {o.json_file, o.csv_file}) {
+  for (const std::string& output : {o.json_file, o.csv_file, o.picture}) {
     if (output.empty()) continue;
     bool is_input = !o.pairs_file.empty() && lies_in(o.pairs_file, output);
     for (const workflow::EvaluationPair& pair : o.request.pairs)
@@ -72,7 +106,35 @@ void check_outputs(const Options& o) {
   }
 }
 
+bool are_predictions(const Options& o) {
+  return workflow::ends_with(o.pair.result, ".csv") && workflow::ends_with(o.pair.truth, ".csv");
+}
+
+void run_classes(Options& o, const Common& common) {
+  if (!o.pairs_file.empty() || !o.pair.reference.empty() || !o.request.regions.empty())
+    throw Error(ErrorCode::usage, "--pairs, --reference and --labels are for segmentations");
+  o.request.pairs = {o.pair};
+  check_outputs(o);
+  const json evaluation = workflow::evaluate_classes({o.pair.result, o.pair.truth, o.part});
+  if (!o.json_file.empty()) write_whole(o.json_file, o.replace, workflow::json_text(evaluation));
+  if (!o.csv_file.empty()) write_whole(o.csv_file, o.replace, workflow::class_evaluation_csv(evaluation));
+  if (!o.picture.empty())
+    write_file_atomically(o.picture, o.replace,
+                          [&](const std::filesystem::path& temporary) { draw(evaluation, temporary.string()); });
+  if (common.json)
+    std::cout << workflow::json_text(evaluation);
+  else
+    print_classes(evaluation);
+  std::fflush(stdout);
+}
+
 void run(Options& o, const Common& common) {
+  if (are_predictions(o)) {
+    run_classes(o, common);
+    return;
+  }
+  if (!o.part.empty() || !o.picture.empty())
+    throw Error(ErrorCode::usage, "--part and --picture are for predictions of classes: two .csv files");
   if (o.pairs_file.empty() == o.pair.result.empty() || o.pair.result.empty() != o.pair.truth.empty())
     throw Error(ErrorCode::usage, "give RESULT and TRUTH, or a list of them by --pairs");
   if (o.pairs_file.empty()) {
@@ -101,9 +163,13 @@ void run(Options& o, const Common& common) {
 void add_evaluate(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Options>();
   Options& o = *options;
-  CLI::App* command = app.add_subcommand("evaluate", "Compare segmentations with their truth");
-  command->add_option("RESULT", o.pair.result, "NIfTI, NRRD, DICOM SEG or RT Structure Set");
-  command->add_option("TRUTH", o.pair.truth, "The same; resampled to the result's grid where that differs");
+  CLI::App* command = app.add_subcommand("evaluate", "Compare segmentations or classes with their truth");
+  command->add_option("RESULT", o.pair.result,
+                      "NIfTI, NRRD, DICOM SEG or RT Structure Set; or predictions.csv as classify writes it");
+  command->add_option(
+      "TRUTH", o.pair.truth,
+      "The same, resampled to the result's grid where that differs; or a CSV list with the columns path, "
+      "class and, optional, group (of images that belong together, such as a patient's) and part");
   command->add_option("--pairs", o.pairs_file,
                       "CSV list of pairs instead: columns result, truth and, optional, reference, name");
   command->add_option("--reference", o.pair.reference,
@@ -120,7 +186,9 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "Share of a lesion, 0 to 1, to be covered for it to be found (one voxel in any case)")
       ->check(CLI::Range(0.0, 1.0));
   add_json_option(*command, o.json_file, o.to_stdout);
-  command->add_option("--csv", o.csv_file, "Write CSV to this file: a line per pair and region");
+  command->add_option("--csv", o.csv_file, "Write CSV to this file: a line per pair and region, or class");
+  command->add_option("--part", o.part, "Of classes: only images of this part of the truth, such as test");
+  command->add_option("--picture", o.picture, "Of classes: write a reliability diagram (PNG) to this file");
   command->add_flag("--overwrite", o.replace, "Replace these files if they exist");
   command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->callback([options, &common] {

@@ -9,6 +9,7 @@
 #include "oncotome/core/process.h"
 #include "oncotome/engine/backend.h"
 #include "oncotome/render/line_chart.h"
+#include "oncotome/render/reliability_diagram.h"
 #include "oncotome/training/training.h"
 #include "report_json.h"
 #include "terminal.h"
@@ -43,6 +44,16 @@ void draw(const std::string& path, const std::vector<training::Curve>& curves) {
   render::write_line_chart(path, "epoch", panels);
 }
 
+void draw_diagrams(const std::string& path, const std::vector<training::Diagram>& diagrams) {
+  std::vector<render::ReliabilityPanel> panels;
+  for (const training::Diagram& diagram : diagrams) {
+    panels.push_back({diagram.title, diagram.reliability.expected_error, {}});
+    for (const engine::ReliabilityBin& bin : diagram.reliability.bins)
+      panels.back().bins.push_back({bin.low, bin.high, bin.count, bin.confidence, bin.accuracy});
+  }
+  render::write_reliability_diagram(path, panels);
+}
+
 void print(const nlohmann::json& summary) {
   std::printf("trained for %d epochs, the best was %d\n", summary.at("epochs").get<int>(),
               summary.at("best_epoch").get<int>());
@@ -72,6 +83,7 @@ void run(const Options& o, const Common& common) {
     request.threads = o.threads;
     request.read_image = read_image;
     request.draw_curves = draw;
+    request.draw_reliability = draw_diagrams;
     request.log = [&](const std::string& line) { terminal.say(line); };
     train(request, terminal.job(), summary);
   }

@@ -38,7 +38,8 @@ class Digits(WithFolder):
         self.assertGreaterEqual(summary["measured"]["test"]["accuracy"]["value"], 0.98)
         package = self.folder / "model"
         self.assertEqual(sorted(p.name for p in package.iterdir()),
-                         ["README.md", "curves.png", "metrics.jsonl", "model.json", "training.json", "weights.safetensors"])
+                         ["README.md", "curves.png", "metrics.jsonl", "model.json", "reliability.png", "training.json",
+                          "weights.safetensors"])
         jsonschema.validate(json.loads((package / "model.json").read_text()),
                             json.loads((ROOT / "Data/Schemas/model-1.schema.json").read_text()))
         self.assertFalse((self.folder / "model.training").exists())

@@ -55,15 +55,17 @@ std::string part_text(const std::string& part, const json& m) {
   if (m.contains("dice")) text += "| Dice, mean over images and labels | " + with_interval(m["dice"]) + " |\n";
   if (!m.contains("accuracy")) return text + "\n";
   text += "| accuracy | " + with_interval(m["accuracy"]) + " |\n";
+  text += "| mean recall of the classes | " + with_interval(m["mean_recall"]) + " |\n";
   text += "| ROC AUC" + std::string(m["classes"].size() > 2 ? ", mean of each class against the rest" : "") + " | " +
           with_interval(m["auc"]) + " |\n";
   text += "| expected calibration error | " + with_interval(m["ece"]) + " |\n";
   text += "| the same before calibration | " + number(m["ece_uncalibrated"]) + " |\n";
   text += "| negative log likelihood | " + number(m["nll"]) + " |\n\n";
-  text += "| class | images | recall | precision |\n|---|---|---|---|\n";
+  text += "| class | images | recall | precision | ROC AUC |\n|---|---|---|---|---|\n";
   for (const json& c : m["classes"])
     text += "| " + c["name"].get<std::string>() + " | " + std::to_string(c["images"].get<int>()) + " | " +
-            with_interval(c["recall"]) + " | " + with_interval(c["precision"]) + " |\n";
+            with_interval(c["recall"]) + " | " + with_interval(c["precision"]) + " | " + with_interval(c["auc"]) +
+            " |\n";
   text += "\nConfusion matrix, a row per true class:\n\n| true |";
   std::string rule = "\n|---|";
   for (const json& c : m["classes"]) {
@@ -97,8 +99,9 @@ std::string model_card(const Config& config, const Samples& samples, const Outco
   if (!config.initial_weights.empty()) text += " It began with the weights of another training.";
   text += " Curves: `curves.png`, `metrics.jsonl`.\n";
   if (config.network.classes > 0)
-    text += "\nLogits are divided by the temperature " + number(outcome.temperature) +
-            ", fitted on the validation part (arXiv:1706.04599).\n";
+    text +=
+        "\nLogits are divided by the temperature " + number(outcome.temperature) +
+        ", fitted on the validation part (arXiv:1706.04599); `reliability.png` shows its answers before and after.\n";
   text += "\n## Measured\n\n";
   if (!outcome.measured.contains("test"))
     text +=
@@ -111,8 +114,8 @@ std::string model_card(const Config& config, const Samples& samples, const Outco
   for (const char* part : {"test", "validation"})
     if (outcome.measured.contains(part)) text += part_text(part, outcome.measured[part]);
   return text +
-         "Intervals: Wilson's of shares; of other figures the bootstrap over groups, 1000 draws. One image at a time, "
-         "without mirrored images.\n";
+         "Intervals: Wilson's of shares of images without groups; of other figures the bootstrap over groups (images "
+         "where there are none), 1000 draws. One image at a time, without mirrored images.\n";
 }
 
 }  // namespace oncotome::training

@@ -104,6 +104,8 @@ void write_package(const std::filesystem::path& folder, const Config& config, co
   write_text(folder / "training.json", config.json.dump(2) + "\n");
   write_text(folder / "README.md", model_card(config, samples, outcome));
   if (request.draw_curves) request.draw_curves((folder / "curves.png").string(), curves_of(outcome.history));
+  if (request.draw_reliability && !outcome.diagrams.empty())
+    request.draw_reliability((folder / "reliability.png").string(), outcome.diagrams);
 }
 
 }  // namespace oncotome::training

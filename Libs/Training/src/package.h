@@ -17,8 +17,9 @@ struct Outcome {
   int best_epoch = 0;
   std::int64_t parameters = 0;
   double temperature = 1;
-  nlohmann::json gate;      ///< As model.json has it, null without.
-  nlohmann::json measured;  ///< By part, "validation" and, where there is one, "test".
+  nlohmann::json gate;            ///< As model.json has it, null without.
+  std::vector<Diagram> diagrams;  ///< Of a network with classes.
+  nlohmann::json measured;        ///< By part, "validation" and, where there is one, "test".
 };
 
 /// Writes the model package into a folder. Throws Error{output_unwritable}, and Error{model_invalid} when the engine

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/Parallel.h>
 
+#include <cstdio>
+
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
@@ -42,6 +44,20 @@ json fitted_gate(const Samples& samples, const Images& images, const std::vector
   for (const Answer& a : validation)
     if (!a.logits.empty()) energies.push_back(engine::energy(a.logits));
   return gate_json(engine::fit_gate(features(Part::train), features(Part::validation), energies, kQuantile));
+}
+
+// Of the validation part, which the temperature was fitted on.
+std::vector<Diagram> diagrams_of(const Answers& validation, double temperature) {
+  std::vector<Diagram> diagrams;
+  for (const double t : {1.0, temperature}) {
+    const engine::ClassAnswers answers = class_answers(validation, t);
+    if (answers.truth.empty()) break;
+    char title[64];
+    std::snprintf(title, sizeof title, "Validation, %s (temperature %.3g)", diagrams.empty() ? "before" : "calibrated",
+                  t);
+    diagrams.push_back({title, engine::reliability(answers.probabilities, answers.truth)});
+  }
+  return diagrams;
 }
 
 /// Beside the output, removed when that is whole.
@@ -91,6 +107,7 @@ std::string train(const Request& request, const Job& job) {
   Outcome outcome;
   const std::vector<Answer> validation = trainer.answers(Part::validation);
   outcome.temperature = best_temperature(pointers(validation));
+  outcome.diagrams = diagrams_of(pointers(validation), outcome.temperature);
   for (const Part part : {Part::validation, Part::test}) {
     if (samples.of(part).empty()) continue;
     const std::vector<Answer> found = part == Part::validation ? validation : trainer.answers(part);

@@ -78,6 +78,11 @@ struct Training {
     request.draw_curves = [](const std::string& path, const std::vector<Curve>& curves) {
       std::ofstream(path) << curves.size();
     };
+    request.draw_reliability = [](const std::string& path, const std::vector<Diagram>& diagrams) {
+      std::ofstream file(path);
+      for (const Diagram& diagram : diagrams)
+        file << diagram.title << '\n' << diagram.reliability.expected_error << '\n';
+    };
     request.log = [this](const std::string& line) { log.push_back(line); };
   }
 
@@ -135,6 +140,15 @@ TEST(Training, Both_heads_learn_and_become_a_package_with_a_card) {
   for (std::string line; std::getline(lines, line); ++epochs) EXPECT_EQ(json::parse(line)["epoch"], epochs + 1);
   EXPECT_EQ(epochs, 20);
   EXPECT_EQ(text_of(t.model() / "curves.png"), "6");
+  std::istringstream diagrams(text_of(t.model() / "reliability.png"));
+  std::string title;
+  const json& validation = summary["measured"]["validation"];
+  for (const double error : {validation["ece_uncalibrated"].get<double>(), validation["ece"]["value"].get<double>()}) {
+    std::getline(diagrams, title);
+    EXPECT_NE(title.find("temperature"), std::string::npos);
+    std::getline(diagrams, title);
+    EXPECT_NEAR(std::stod(title), error, 1e-5);
+  }
   EXPECT_FALSE(std::filesystem::exists(t.folder.path / "model.training"));
   EXPECT_THROW(t.run(), Error);
   t.request.overwrite = true;

@@ -60,30 +60,46 @@ double fit_temperature(const std::vector<std::vector<double>>& logits, const std
   return std::sqrt(low * high);
 }
 
-Reliability reliability(const std::vector<std::vector<double>>& probabilities, const std::vector<std::size_t>& truth,
-                        std::size_t bins) {
-  check_truth(probabilities, truth);
+Reliability reliability(const std::vector<double>& confidences, const std::vector<bool>& right,
+                        const std::vector<double>& weights, std::size_t bins) {
   Reliability out;
   const auto count = static_cast<double>(bins);
   for (std::size_t b = 0; b < bins; ++b)
     out.bins.push_back({static_cast<double>(b) / count, static_cast<double>(b + 1) / count});
-  for (std::size_t i = 0; i < truth.size(); ++i) {
-    const auto best = std::max_element(probabilities[i].begin(), probabilities[i].end());
-    const double place = std::ceil(*best * count) - 1;
-    ReliabilityBin& bin = out.bins[static_cast<std::size_t>(std::clamp(place, 0.0, count - 1))];
-    ++bin.count;
-    bin.confidence += *best;
-    bin.accuracy += best - probabilities[i].begin() == static_cast<std::ptrdiff_t>(truth[i]);
+  std::vector<double> in_bin(bins);
+  double all = 0;
+  for (std::size_t i = 0; i < confidences.size(); ++i) {
+    const double place = std::ceil(confidences[i] * count) - 1;
+    const auto b = static_cast<std::size_t>(std::clamp(place, 0.0, count - 1));
+    in_bin[b] += weights[i];
+    all += weights[i];
+    out.bins[b].confidence += weights[i] * confidences[i];
+    out.bins[b].accuracy += right[i] ? weights[i] : 0;
   }
-  for (ReliabilityBin& bin : out.bins) {
-    if (bin.count == 0) continue;
-    bin.confidence /= static_cast<double>(bin.count);
-    bin.accuracy /= static_cast<double>(bin.count);
+  for (std::size_t b = 0; b < bins; ++b) {
+    if (in_bin[b] == 0) continue;
+    ReliabilityBin& bin = out.bins[b];
+    bin.count = static_cast<std::size_t>(std::llround(in_bin[b]));
+    bin.confidence /= in_bin[b];
+    bin.accuracy /= in_bin[b];
     const double error = std::abs(bin.accuracy - bin.confidence);
-    out.expected_error += error * static_cast<double>(bin.count) / static_cast<double>(truth.size());
+    out.expected_error += error * in_bin[b] / all;
     out.maximum_error = std::max(out.maximum_error, error);
   }
   return out;
+}
+
+Reliability reliability(const std::vector<std::vector<double>>& probabilities, const std::vector<std::size_t>& truth,
+                        std::size_t bins) {
+  check_truth(probabilities, truth);
+  std::vector<double> confidences;
+  std::vector<bool> right;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    const auto best = std::max_element(probabilities[i].begin(), probabilities[i].end());
+    confidences.push_back(*best);
+    right.push_back(best - probabilities[i].begin() == static_cast<std::ptrdiff_t>(truth[i]));
+  }
+  return reliability(confidences, right, std::vector<double>(truth.size(), 1), bins);
 }
 
 }  // namespace oncotome::engine

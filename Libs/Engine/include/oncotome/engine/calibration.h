@@ -26,14 +26,18 @@ struct ReliabilityBin {
   double confidence = 0, accuracy = 0;  ///< Means over them; 0 of none.
 };
 
-/// What a reliability diagram shows.
+/// What a reliability diagram shows (arXiv:1706.04599).
 struct Reliability {
   std::vector<ReliabilityBin> bins;  ///< Of equal width.
   double expected_error = 0;         ///< ECE: mean over images of |accuracy - confidence| of their bin.
   double maximum_error = 0;          ///< The greatest of these.
 };
 
-/// Throws Error{usage} as fit_temperature().
+/// Of images' greatest probabilities, whether these were of the true class, and how often each image counts.
+Reliability reliability(const std::vector<double>& confidences, const std::vector<bool>& right,
+                        const std::vector<double>& weights, std::size_t bins = 15);
+
+/// Each image once. Throws Error{usage} as fit_temperature().
 Reliability reliability(const std::vector<std::vector<double>>& probabilities, const std::vector<std::size_t>& truth,
                         std::size_t bins = 15);
 
