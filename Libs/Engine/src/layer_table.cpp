@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "oncotome/engine/layer_names.h"
+
 namespace oncotome::engine {
 namespace {
 
@@ -64,11 +66,12 @@ void count(const Node& node, Layer& layer) {
 
 std::vector<Layer> layer_table(const Graph& graph, const NodeShape& input) {
   const std::vector<NodeShape> shapes = node_shapes(graph, input);
+  const std::vector<std::string> names = layer_names(graph);
   std::vector<Layer> layers;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     Layer layer;
-    layer.name = node.weight.substr(0, node.weight.rfind('.'));
+    layer.name = names[n];
     layer.type = op_name(node.op);
     layer.out = shapes[n];
     layer.in = node.inputs.empty() ? input : shapes[static_cast<std::size_t>(node.inputs[0])];

@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "TorchCompat.h"
+#include "derivative.h"
 #include "lower_script.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
 #include "oncotome/torch/errors.h"
 #include "oncotome/torch/evaluate.h"
+#include "tensors.h"
 
 namespace oncotome::torch_backend {
 namespace {
@@ -19,22 +21,14 @@ using engine::Node;
 using engine::Op;
 using engine::Tensor;
 
-Tensor to_tensor(const at::Tensor& t) {
-  const at::Tensor y = t.to(at::kCPU, at::kFloat).contiguous();
-  Tensor output;
-  output.shape.assign(y.sizes().begin(), y.sizes().end());
-  const float* first = floats(y);
-  output.values.assign(first, first + y.numel());
-  return output;
-}
-
 class TorchExecutable : public engine::Executable {
  public:
   TorchExecutable(const Graph& graph, const engine::Weights& weights, at::Device device)
       : graph_(graph), device_(device) {
-    const at::InferenceMode guard;
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
+      if (node.op == Op::dropout || node.stored)
+        throw Error(ErrorCode::internal, "a graph node has no operation outside of training");
       weights_.push_back(find(weights, node.weight));
       biases_.push_back(find(weights, node.bias));
       for (int input : node.inputs) last_use_.at(static_cast<std::size_t>(input)) = i;
@@ -48,9 +42,7 @@ class TorchExecutable : public engine::Executable {
   std::vector<Tensor> run_all(const Tensor& input, const Job& job) const override {
     return translated([&] {
       const at::InferenceMode guard;
-      const at::Tensor x =
-          at::from_blob(const_cast<float*>(input.values.data()), input.shape, at::TensorOptions(at::kFloat))
-              .to(device_);
+      const at::Tensor x = view_of(input).to(device_);
       std::vector<at::Tensor> values(graph_.nodes.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
         job.report("network", static_cast<double>(i) / static_cast<double>(values.size()));
@@ -68,14 +60,20 @@ class TorchExecutable : public engine::Executable {
     });
   }
 
+  std::unique_ptr<engine::Derivative> differentiate(const Tensor& input, const engine::Differentiation& wanted,
+                                                    const Job& job) const override {
+    return translated([&] {
+      const at::Tensor x = view_of(input).to(device_, /*non_blocking=*/false, /*copy=*/true);
+      return torch_backend::differentiate({graph_, weights_, biases_}, x, wanted, job);
+    });
+  }
+
  private:
   at::Tensor find(const engine::Weights& weights, const std::string& name) const {
     if (name.empty()) return {};
     const auto found = weights.find(name);
     if (found == weights.end()) throw Error(ErrorCode::weights_invalid, "the weights lack '" + name + "'");
-    return at::from_blob(const_cast<float*>(found->second.values.data()), found->second.shape,
-                         at::TensorOptions(at::kFloat))
-        .to(device_, /*non_blocking=*/false, /*copy=*/true);
+    return view_of(found->second).to(device_, /*non_blocking=*/false, /*copy=*/true);
   }
 
   // oneDNN's dilated convolution is slow. Every d-th voxel per axis makes a grid of its own on which the convolution is
@@ -157,8 +155,6 @@ class TorchExecutable : public engine::Executable {
     }
     if (node.op == Op::instance_norm && node.weight.empty()) return standardized(x, node.epsilon, job);
     if (node.op == Op::relu || node.op == Op::elu || node.op == Op::gelu) return activated(node.op, x);
-    if (node.op == Op::dropout || node.stored)
-      throw Error(ErrorCode::internal, "a graph node has no operation outside of training");
     return torch_backend::evaluate(node, weight, bias, in).contiguous();
   }
 
@@ -191,9 +187,7 @@ class ScriptExecutable : public engine::Executable {
       job.report("network", 0);
       const at::InferenceMode guard;
       const torch::jit::GraphOptimizerEnabledGuard plain(false);
-      const at::Tensor x =
-          at::from_blob(const_cast<float*>(input.values.data()), input.shape, at::TensorOptions(at::kFloat))
-              .to(device_);
+      const at::Tensor x = view_of(input).to(device_);
       torch::jit::Module module = module_;
       return to_tensor(module.forward({x}).toTensor());
     });

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks against torchvision's; Testing/Golden/make_torchvision_fixtures.py tells how the file is made, and the
-// formula of the weights, which are not stored.
+// Networks against torchvision's; Testing/Golden/make_torchvision_fixtures.py tells how the file is made.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "native/backend.h"
 #include "oncotome/core/error.h"
-#include "oncotome/core/parallel.h"
 #include "oncotome/engine/backend.h"
-#include "oncotome/engine/networks.h"
-#include "oncotome/engine/noise.h"
 #include "oncotome/engine/safetensors.h"
+#include "torchvision_cases.h"
 
 namespace {
 
@@ -24,77 +18,6 @@ using oncotome::ErrorCode;
 using oncotome::Job;
 
 const char* const kPath = ONCOTOME_FIXTURES "/torchvision.safetensors";
-
-struct Case {
-  std::string name;
-  NetworkConfig config;
-  std::int64_t batch = 1;
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> weights{};  ///< As torchvision has them.
-};
-
-std::vector<Case> read_cases() {
-  std::ifstream file(kPath, std::ios::binary);
-  std::uint64_t size = 0;
-  file.read(reinterpret_cast<char*>(&size), 8);
-  std::string header(size, ' ');
-  file.read(header.data(), static_cast<std::streamsize>(size));
-  const auto text = nlohmann::json::parse(header).at("__metadata__").at("cases").get<std::string>();
-  std::vector<Case> cases;
-  for (const auto& j : nlohmann::json::parse(text)) {
-    Case c;
-    j.at("name").get_to(c.name);
-    j.at("architecture").get_to(c.config.architecture);
-    j.at("dimensions").get_to(c.config.dimensions);
-    j.at("in_channels").get_to(c.config.in_channels);
-    j.at("classes").get_to(c.config.classes);
-    j.at("labels").get_to(c.config.labels);
-    j.at("input_size").get_to(c.config.input_size);
-    j.at("features").get_to(c.config.features);
-    j.at("batch").get_to(c.batch);
-    std::istringstream words(j.at("weights").get<std::string>());
-    for (std::string word; words >> word;) {
-      std::istringstream extents(word.substr(word.find(':') + 1));
-      std::vector<std::int64_t> shape;
-      for (std::string extent; std::getline(extents, extent, ',');) shape.push_back(std::stoll(extent));
-      c.weights.emplace_back(word.substr(0, word.find(':')), shape);
-    }
-    cases.push_back(std::move(c));
-  }
-  return cases;
-}
-
-bool ends_with(const std::string& text, const std::string& tail) {
-  return text.size() >= tail.size() && text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
-}
-
-Tensor formula(const std::string& name, const std::vector<std::int64_t>& shape) {
-  std::uint64_t stream = 0xCBF29CE484222325;
-  for (const char c : name) stream = (stream ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  const Noise noise(0, stream);
-  Tensor t(shape);
-  if (ends_with(name, ".num_batches_tracked")) return t;
-  double middle = 0, range = 0.2;
-  if (name == "input")
-    range = 4;
-  else if (shape.size() > 1)
-    range = std::sqrt(24 / (static_cast<double>(t.values.size()) / static_cast<double>(shape[0])));
-  else if (ends_with(name, ".running_var") || ends_with(name, ".weight"))
-    middle = 1, range = 0.5;
-  constexpr std::int64_t kRun = 1 << 16;
-  const auto count = static_cast<std::int64_t>(t.values.size());
-  oncotome::parallel_for(0, (count + kRun - 1) / kRun, [&](std::int64_t run) {
-    for (std::int64_t i = run * kRun; i < std::min(count, (run + 1) * kRun); ++i)
-      t.values[static_cast<std::size_t>(i)] =
-          static_cast<float>(middle + range * (noise.even(static_cast<std::uint64_t>(i)) - 0.5));
-  });
-  return t;
-}
-
-Weights torchvision_weights(const Case& c) {
-  Weights weights;
-  for (const auto& [name, shape] : c.weights) weights.emplace(name, formula(name, shape));
-  return weights;
-}
 
 void expect_outputs(const std::string& name, const std::vector<Tensor>& outputs, const NetworkConfig& config) {
   static const Weights expected = read_safetensors(kPath);
@@ -124,9 +47,7 @@ TEST_P(Torchvision, Gives_the_same_output_for_its_own_weights) {
   Weights weights = torchvision_weights(c);
   fit_network_weights(c.config, weights);
   const Graph graph = inference_graph(build_network(c.config), weights);
-  std::vector<std::int64_t> shape{c.batch, c.config.in_channels, 1, c.config.input_size[1], c.config.input_size[2]};
-  shape[2] = c.config.input_size[0];
-  const Tensor input = formula("input", shape);
+  const Tensor input = torchvision_input(c);
   for (const bool native : {true, false}) {
     SCOPED_TRACE(native ? "native" : "LibTorch");
     const auto backend =
@@ -137,7 +58,7 @@ TEST_P(Torchvision, Gives_the_same_output_for_its_own_weights) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Torchvision, testing::ValuesIn(read_cases()),
+INSTANTIATE_TEST_SUITE_P(All, Torchvision, testing::ValuesIn(read_cases(kPath)),
                          [](const auto& kind) { return kind.param.name; });
 
 TEST(Networks, Start_with_weights_that_fit_and_follow_from_the_seed) {

@@ -134,6 +134,20 @@ Tensor prepare_image(const ImagePreparation& preparation, const Dhw& input_size,
   return out;
 }
 
+Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Dhw& size) {
+  const ImageBox box = image_box(inference.image.resize, inference.network.input_size, size);
+  const std::vector<std::int64_t>& shape = in_network.shape;
+  Tensor inside({1, shape[1], box.size[0], box.size[1], box.size[2]});
+  float* target = inside.values.data();
+  for (std::int64_t c = 0; c < shape[1]; ++c)
+    for (std::int64_t z = 0; z < box.size[0]; ++z)
+      for (std::int64_t y = 0; y < box.size[1]; ++y) {
+        const std::int64_t slice = c * shape[2] + box.begin[0] + z, row = slice * shape[3] + box.begin[1] + y;
+        target = std::copy_n(in_network.values.data() + row * shape[4] + box.begin[2], box.size[2], target);
+      }
+  return resize_image(inside, size);
+}
+
 void show_as_picture(const std::optional<ImagePreparation::Range>& range, Tensor& raw) {
   if (!range) return;
   to_unit_range(*range, raw.values);

@@ -52,19 +52,8 @@ Tensor part_of(const Tensor& batch, std::size_t index) {
 
 /// The most probable label of each voxel, of probabilities [1,K,D,H,W] that lie in the network's input.
 std::vector<std::uint8_t> labels_of(const Tensor& probabilities, const ImageInference& inference, const Dhw& size) {
-  const ImageBox box = image_box(inference.image.resize, inference.network.input_size, size);
+  const Tensor whole = on_image_grid(inference, probabilities, size);
   const auto K = static_cast<std::size_t>(probabilities.shape[1]);
-  Tensor inside({1, static_cast<std::int64_t>(K), box.size[0], box.size[1], box.size[2]});
-  float* target = inside.values.data();
-  for (std::int64_t k = 0; k < inside.shape[1]; ++k)
-    for (std::int64_t z = 0; z < box.size[0]; ++z)
-      for (std::int64_t y = 0; y < box.size[1]; ++y) {
-        const std::int64_t slice = k * probabilities.shape[2] + box.begin[0] + z;
-        const std::int64_t row = slice * probabilities.shape[3] + box.begin[1] + y;
-        target =
-            std::copy_n(probabilities.values.data() + row * probabilities.shape[4] + box.begin[2], box.size[2], target);
-      }
-  const Tensor whole = resize_image(inside, size);
   const std::size_t voxels = whole.values.size() / K;
   std::vector<std::uint8_t> labels(voxels);
   for (std::size_t i = 0; i < voxels; ++i) {

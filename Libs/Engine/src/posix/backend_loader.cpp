@@ -33,6 +33,10 @@ constexpr const char* kPrecisions[] = {"strict", "f32", "bf16", "int8"};
 
 }  // namespace
 
+std::unique_ptr<Derivative> Executable::differentiate(const Tensor&, const Differentiation&, const Job&) const {
+  throw Error(ErrorCode::internal, "this backend differentiates nothing");
+}
+
 Device parse_device(const std::string& text) {
   if (text == "auto") return Device::automatic;
   if (text == "cpu") return Device::cpu;

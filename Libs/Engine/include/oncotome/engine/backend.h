@@ -33,6 +33,24 @@ struct ExecutionNotes {
   std::size_t arena_bytes = 0, live_bytes = 0;  ///< Memory for activations, and the least there can be.
 };
 
+/// What of a graph is differentiated.
+struct Differentiation {
+  int from = 0;                   ///< Node with respect to whose values.
+  std::vector<int> of{};          ///< Nodes whose values.
+  bool holds_statistics = false;  ///< What a normalization takes from the whole image counts as constant.
+};
+
+/// A graph that was run with one input, and can be differentiated there. For one thread at a time.
+class Derivative {
+ public:
+  virtual ~Derivative() = default;
+  /// What the node gave; it is `from` or one of `of`.
+  virtual Tensor value(int node) const = 0;
+  /// Of the sum of weights * value(node), with respect to each element of value(from); `weights` has the shape of
+  /// value(node), which is one of `of`. Throws Error{backend_failed, out_of_memory}.
+  virtual Tensor gradient(int node, const Tensor& weights) const = 0;
+};
+
 /// A graph made ready on a device. Immutable: run() may be called from several threads at once.
 class Executable {
  public:
@@ -42,6 +60,9 @@ class Executable {
   virtual Tensor run(const Tensor& input, const Job& job) const = 0;
   /// To all outputs, in the graph's order. Throws the same.
   virtual std::vector<Tensor> run_all(const Tensor& input, const Job& job) const { return {run(input, job)}; }
+  /// Runs it so that it can be differentiated, which only LibTorch's can. Throws the same.
+  virtual std::unique_ptr<Derivative> differentiate(const Tensor& input, const Differentiation& wanted,
+                                                    const Job& job) const;
   /// Of the shape that needed the most memory; nothing where the backend does not tell.
   virtual ExecutionNotes notes() const { return {}; }
 };

@@ -65,6 +65,9 @@ struct ImageInference {
   std::vector<std::uint8_t> class_labels;
 };
 
+/// Values [1,C,D,H,W] in the network's input, back on the grid of an image of `size`.
+Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Dhw& size);
+
 struct Classification {
   std::vector<double>
       probabilities;   ///< Of the classes: the mean over mirrored images of softmax(logits / temperature).

@@ -12,7 +12,7 @@ namespace oncotome::engine {
 
 /// What a node is, does to the shape and costs.
 struct Layer {
-  std::string name;  ///< Of its weight, without ".weight"; empty where it has none.
+  std::string name;  ///< As layer_names() has it.
   const char* type = "";
   NodeShape in, out;
   Dhw kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0};  ///< Padding before; of both sides where they are equal.
