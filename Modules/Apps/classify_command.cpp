@@ -51,13 +51,19 @@ void add_classify(CLI::App& app, Common& common) {
       ->add_option("INPUT", request.paths,
                    "PNG or JPEG pictures, DICOM images, or folders of them with their subfolders")
       ->required();
-  command->add_option("-m,--model", request.model, "Model package for images (a folder with model.json)")->required();
+  command
+      ->add_option("-m,--model", request.models,
+                   "Model package for images (a folder with model.json); several are an ensemble, whose probabilities "
+                   "are averaged")
+      ->required()
+      ->allow_extra_args(false);
   command
       ->add_option("-o,--output", request.output_folder,
                    "Folder for predictions.csv and report.json; appears whole or not at all")
       ->required();
   command->add_option("--batch", request.batch, "Images that go through the network together (16)")
       ->check(CLI::Range(1, 4096));
+  add_dropout_options(*command, request.options);
   add_device_options(*command, options->device, request.threads, options->precision);
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");

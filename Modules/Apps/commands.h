@@ -25,6 +25,9 @@ void add_model_options(CLI::App& command, engine::ModelOptions& options);
 /// --device, --threads and --precision.
 void add_device_options(CLI::App& command, std::string& device, int& threads, std::string& precision);
 
+/// --dropout-samples and --dropout-seed.
+void add_dropout_options(CLI::App& command, engine::ImageOptions& options);
+
 /// --json [FILE]: JSON goes to the file, or to stdout where there is none or it is "-" (then `file` is empty).
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout);
 

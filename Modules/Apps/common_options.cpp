@@ -56,6 +56,15 @@ void add_device_options(CLI::App& command, std::string& device, int& threads, st
       ->check(CLI::IsMember({"strict", "f32", "bf16", "int8"}));
 }
 
+void add_dropout_options(CLI::App& command, engine::ImageOptions& options) {
+  command
+      .add_option("--dropout-samples", options.dropout_samples,
+                  "Of single images: average so many answers with random dropouts, and tell how far they disagree; "
+                  "only of networks that have dropouts")
+      ->check(CLI::Range(1, 10000));
+  command.add_option("--dropout-seed", options.seed, "Of these (1)");
+}
+
 void add_json_option(CLI::App& command, std::string& file, bool& to_stdout) {
   command
       .add_option_function<std::string>(

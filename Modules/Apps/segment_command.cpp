@@ -18,6 +18,7 @@ struct Options {
   std::vector<std::string> channels;
   std::vector<std::string> formats;
   std::string device = "auto", precision = "f32";
+  engine::ImageOptions image_options;
 };
 
 std::pair<std::string, std::string> channel_and_path(const std::string& text) {
@@ -40,8 +41,7 @@ std::string class_text(const nlohmann::json& lesion) {
 // Of a .zip only a study can be made.
 bool are_pictures(const workflow::StudyRequest& request) {
   std::error_code ignored;
-  return request.models.size() == 1 && request.input.by_hand.empty() &&
-         std::filesystem::is_directory(request.models.front(), ignored) &&
+  return request.input.by_hand.empty() && std::filesystem::is_directory(request.models.front(), ignored) &&
          workflow::are_single_images(request.input.paths,
                                      engine::read_model_package(request.models.front(), request.model_options));
 }
@@ -57,7 +57,8 @@ void run(Options& options, const Common& common) {
   if (are_pictures(request)) {
     workflow::PicturesRequest pictures;
     pictures.paths = request.input.paths;
-    pictures.model = request.models.front();
+    pictures.models = request.models;
+    pictures.options = options.image_options;
     pictures.output_folder = request.output_folder;
     pictures.masks = true;
     pictures.device = request.device;
@@ -67,6 +68,9 @@ void run(Options& options, const Common& common) {
     run_pictures(pictures, common);
     return;
   }
+  if (options.image_options.dropout_samples > 0)
+    throw Error(ErrorCode::usage, "--dropout-samples is for single images");
+  request.entropy = options.image_options.label_entropies;
   keep_freed_memory();
   nlohmann::json report;
   {
@@ -142,6 +146,10 @@ void add_segment(CLI::App& app, Common& common) {
                                                                             {"never", dicom::EmptyFrames::never}},
                                   CLI::ignore_case)
               .description(""));
+  command->add_flag(
+      "--entropy", options->image_options.label_entropies,
+      "entropy.nii.gz besides, or of pictures entropy/<path>.png: the entropy of the labels at each voxel");
+  add_dropout_options(*command, options->image_options);
   add_device_options(*command, options->device, request.threads, options->precision);
   command->add_option("--seed", request.seed, "Seed of the noise that some models want outside the brain");
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");

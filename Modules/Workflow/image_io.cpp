@@ -4,6 +4,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csetjmp>
 #include <cstdio>  // for jpeglib.h
 #include <cstring>
@@ -186,6 +187,18 @@ engine::Tensor as_channels(const Stored& stored, std::int64_t channels) {
   return out;
 }
 
+void write_png(const std::string& path, std::int64_t width, std::int64_t height, png_uint_32 format,
+               const void* pixels) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(width);
+  image.height = static_cast<png_uint_32>(height);
+  image.format = format;
+  if (png_image_write_to_file(&image, path.c_str(), 0, pixels, 0, nullptr) == 0)
+    throw Error(ErrorCode::output_unwritable,
+                "cannot write a mask: check the folder, its permissions and the free space");
+}
+
 }  // namespace
 
 bool is_picture_file(const std::string& path) {
@@ -219,14 +232,16 @@ engine::Tensor read_picture(const std::string& path, std::int64_t channels) {
 
 void write_mask_png(const std::string& path, std::int64_t width, std::int64_t height,
                     const std::vector<std::uint8_t>& labels) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  image.width = static_cast<png_uint_32>(width);
-  image.height = static_cast<png_uint_32>(height);
-  image.format = PNG_FORMAT_GRAY;
-  if (png_image_write_to_file(&image, path.c_str(), 0, labels.data(), 0, nullptr) == 0)
-    throw Error(ErrorCode::output_unwritable,
-                "cannot write a mask: check the folder, its permissions and the free space");
+  write_png(path, width, height, PNG_FORMAT_GRAY, labels.data());
+}
+
+void write_deep_png(const std::string& path, std::int64_t width, std::int64_t height, const std::vector<float>& values,
+                    double scale) {
+  std::vector<std::uint16_t> deep;
+  for (const float value : values)
+    deep.push_back(
+        static_cast<std::uint16_t>(std::lround(std::clamp(scale * static_cast<double>(value), 0.0, 65535.0))));
+  write_png(path, width, height, PNG_FORMAT_LINEAR_Y, deep.data());
 }
 
 }  // namespace oncotome::workflow

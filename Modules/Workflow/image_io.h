@@ -25,4 +25,8 @@ engine::Tensor read_nameless_picture(const std::string& path, std::int64_t chann
 void write_mask_png(const std::string& path, std::int64_t width, std::int64_t height,
                     const std::vector<std::uint8_t>& labels);
 
+/// Writes values times `scale`, rounded, 0 to 65535, as a gray PNG of 16 bits. Throws the same.
+void write_deep_png(const std::string& path, std::int64_t width, std::int64_t height, const std::vector<float>& values,
+                    double scale);
+
 }  // namespace oncotome::workflow

@@ -71,6 +71,8 @@ json classification_json(const engine::Classification& found, const std::vector<
   if (const auto best = found.best()) {
     out["class"] = classes[*best].name;
     out["entropy"] = found.entropy;
+    if (found.mutual_information) out["mutual_information"] = *found.mutual_information;
+    if (found.mirror_spread) out["mirror_spread"] = *found.mirror_spread;
     for (std::size_t k = 0; k < classes.size(); ++k) out["probabilities"][classes[k].name] = found.probabilities[k];
   }
   if (!found.refusal.empty()) out["refused"] = found.refusal;

@@ -2,6 +2,7 @@
 #include "picture_processor.h"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -25,6 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr double kDeep = 65535;  // in a PNG of 16 bits
+
 std::string number(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.9g", value);
@@ -37,8 +40,9 @@ class Processor {
   Processor(const PicturesRequest& request, const Job& job)
       : request_(request),
         job_(job),
-        models_({request.model}, job, ArchiveNames::kept),
-        package_(engine::read_model_package(models_.paths().front())),
+        models_(request.models, job, ArchiveNames::kept),
+        packages_(read_packages(models_.paths(), request.options)),
+        package_(packages_.front()),
         inference_(engine::image_inference(package_)) {
     if (inference_.network.dimensions != 2)
       throw Error(ErrorCode::model_unsupported, "this model takes volumes; single images have no depth");
@@ -59,21 +63,34 @@ class Processor {
     for (RejectedPicture& r : inputs.rejected) reject(std::move(r.name), r.code, r.reason);
     timings_.lap("scan");
     if (inputs.pictures.empty()) refuse_all("no picture and no DICOM image was found");
-    const auto model = engine::Model::load(package_, request_.device, request_.threads, request_.precision);
+    engine::ImageEnsemble models;
+    for (const engine::ModelPackage& package : packages_)
+      models.push_back(engine::Model::load(package, request_.device, request_.threads, request_.precision,
+                                           request_.options.dropout_samples > 0));
     timings_.lap("load model");
     const auto count = static_cast<std::size_t>(request_.batch);
     for (std::size_t first = 0; first < inputs.pictures.size(); first += count) {
       job_.report("classify", 0.05 + 0.95 * static_cast<double>(first) / static_cast<double>(inputs.pictures.size()));
-      run_batch(*model, inputs.pictures, first, std::min(inputs.pictures.size(), first + count));
+      run_batch(models, inputs.pictures, first, std::min(inputs.pictures.size(), first + count));
     }
     if (images_.empty()) refuse_all("none of the input's images can be used");
-    finish(*model);
+    finish(models);
     job_.check();
     folder.commit();
     return report_;
   }
 
  private:
+  static std::vector<engine::ModelPackage> read_packages(const std::vector<std::string>& paths,
+                                                         const engine::ImageOptions& options) {
+    std::vector<engine::ModelPackage> packages;
+    std::vector<const engine::ModelPackage*> pointers;
+    packages.reserve(paths.size());
+    for (const std::string& path : paths) pointers.push_back(&packages.emplace_back(engine::read_model_package(path)));
+    engine::check_image_ensemble(pointers, options);
+    return packages;
+  }
+
   void reject(std::string name, ErrorCode code, const std::string& reason) {
     if (rejected_.empty()) first_rejection_ = code;
     rejected_.push_back({{"path", std::move(name)}, {"code", error_name(code)}, {"reason", reason}});
@@ -86,7 +103,7 @@ class Processor {
                     " cannot be read, the first because: " + rejected_.front()["reason"].get<std::string>());
   }
 
-  void run_batch(const engine::Model& model, const std::vector<PictureInput>& inputs, std::size_t first,
+  void run_batch(const engine::ImageEnsemble& models, const std::vector<PictureInput>& inputs, std::size_t first,
                  std::size_t end) {
     std::vector<engine::Tensor> raw;
     std::vector<const PictureInput*> read;
@@ -100,7 +117,7 @@ class Processor {
       }
     }
     if (raw.empty()) return;
-    const std::vector<engine::ImageResult> results = engine::run_images(model, raw, job_);
+    const std::vector<engine::ImageResult> results = engine::run_images(models, raw, request_.options, job_);
     for (std::size_t i = 0; i < results.size(); ++i) add(read[i]->name, raw[i], results[i]);
   }
 
@@ -116,30 +133,41 @@ class Processor {
     for (std::size_t k = 0; k < c.probabilities.size(); ++k) {
       line += "," + (c.refusal.empty() ? number(c.probabilities[k]) : "");
     }
-    line += "," + (c.refusal.empty() ? number(c.entropy) : "") + "," + csv_quoted(c.refusal) + "\n";
+    const auto shown = [&](double value) { return "," + (c.refusal.empty() ? number(value) : ""); };
+    line += shown(c.entropy) + "," + csv_quoted(c.refusal);
+    // Of all images or of none.
+    has_information_ = c.mutual_information.has_value();
+    has_spread_ = c.mirror_spread.has_value();
+    if (has_information_) line += shown(*c.mutual_information);
+    if (has_spread_) line += shown(*c.mirror_spread);
     refused_ += !c.refusal.empty();
-    csv_ += line;
-    if (request_.masks && c.refusal.empty()) write_mask(name, raw, result.labels, image);
+    csv_ += line + "\n";
+    if (request_.masks && c.refusal.empty()) write_mask(name, raw, result, image);
     images_.push_back(std::move(image));
   }
 
-  void write_mask(const std::string& name, const engine::Tensor& raw, const std::vector<std::uint8_t>& labels,
-                  json& image) {
+  void write_mask(const std::string& name, const engine::Tensor& raw, const engine::ImageResult& result, json& image) {
     // Two pictures of one name but for the ending have two masks.
-    std::string place = "masks/" + fs::path(name).replace_extension(".png").generic_string();
-    if (!masks_.insert(place).second) masks_.insert(place = "masks/" + name + ".png");
-    std::error_code error;
-    fs::create_directories((folder_ / place).parent_path(), error);
-    if (error) throw Error(ErrorCode::output_unwritable, "a folder of masks cannot be made: " + error.message());
-    write_mask_png((folder_ / place).string(), raw.shape[4], raw.shape[3], labels);
-    image["mask"] = place;
+    std::string place = fs::path(name).replace_extension(".png").generic_string();
+    if (!masks_.insert(place).second) masks_.insert(place = name + ".png");
+    const auto file = [&](const char* kind) {
+      image[kind == std::string("masks") ? "mask" : "entropy_map"] = std::string(kind) + "/" + place;
+      std::error_code error;
+      fs::create_directories((folder_ / kind / place).parent_path(), error);
+      if (error) throw Error(ErrorCode::output_unwritable, "a folder of masks cannot be made: " + error.message());
+      return (folder_ / kind / place).string();
+    };
+    write_mask_png(file("masks"), raw.shape[4], raw.shape[3], result.labels);
+    if (request_.options.label_entropies)
+      write_deep_png(file("entropy"), raw.shape[4], raw.shape[3], result.label_entropies,
+                     kDeep / std::log(static_cast<double>(inference_.network.labels)));
     std::array<std::int64_t, 256> count{};
-    for (const std::uint8_t label : labels) ++count[label];
+    for (const std::uint8_t label : result.labels) ++count[label];
     image["pixels"] = json::object();
     for (const Label& label : package_.labels) image["pixels"][label.name] = count[label.value];
   }
 
-  void finish(const engine::Model& model) {
+  void finish(const engine::ImageEnsemble& models) {
     json& r = report_;
     r = {{"schema", "oncotome.pictures/1"},
          {"software", {{"name", "Oncotome"}, {"version", ONCOTOME_VERSION}}},
@@ -154,35 +182,62 @@ class Processor {
     for (const Label& label : package_.labels)
       if (request_.masks) r["labels"].push_back({{"value", label.value}, {"name", label.name}});
     json& definitions = r["definitions"];
-    definitions["probabilities"] = "softmax of logits / temperature, mean over mirrored images";
+    definitions["probabilities"] =
+        "softmax of logits / temperature, mean over models, their dropout samples and mirrored images";
     definitions["entropy"] = "of the probabilities, in nats";
+    if (has_information_)
+      definitions["mutual_information"] =
+          "entropy less the mean of the entropies of each model (dropout sample), in nats: how far they disagree";
+    if (has_spread_)
+      definitions["mirror_spread"] =
+          "standard deviation over mirrored images of the probability of the class, of several models the root of the "
+          "mean square";
+    if (request_.options.label_entropies)
+      definitions["entropy_map"] =
+          "of the labels' probabilities at each pixel: value of the PNG (16 bits) times entropy_map_nats";
+    if (packages_.size() > 1)
+      for (const engine::ModelPackage& package : packages_) r["members"].push_back(model_json(package));
+    if (request_.options.label_entropies)
+      r["entropy_map_nats"] = std::log(static_cast<double>(inference_.network.labels)) / kDeep;
     definitions["refused"] = "the image is not of the kind that the model was trained on: it has no class";
-    const engine::ExecutionNotes notes = model.notes();
+    int torch_nodes = 0;
+    for (const auto& model : models) torch_nodes += model->notes().torch_nodes;
     timings_.lap("read and run");
-    r["run"] = {{"device", model.backend().device()},
-                {"backend", model.backend().name()},
+    r["run"] = {{"device", models[0]->backend().device()},
+                {"backend", models[0]->backend().name()},
                 {"precision", engine::precision_name(request_.precision)},
                 {"threads", request_.threads > 0 ? request_.threads : available_cores()},
                 {"batch", request_.batch},
                 {"started", utc_text(started_, "%Y-%m-%dT%H:%M:%SZ")},
                 {"peak_memory_mib", peak_memory_mib()},
-                {"libtorch_nodes", notes.torch_nodes},
+                {"libtorch_nodes", torch_nodes},
                 {"timings_ms", timings_.to_json()}};
+    if (request_.options.dropout_samples > 0) {
+      r["run"]["dropout_samples"] = request_.options.dropout_samples;
+      r["run"]["seed"] = request_.options.seed;
+    }
     r["files"] = json::array({"report.json"});
     if (!inference_.classes.empty()) {
       r["files"].push_back("predictions.csv");
       std::string header = "path,class";
       for (const engine::ClassLabel& c : inference_.classes) header += "," + csv_quoted("p_" + c.name);
-      write_text(folder_ / "predictions.csv", header + ",entropy,refused\n" + csv_);
+      header += ",entropy,refused";
+      if (has_information_) header += ",mutual_information";
+      if (has_spread_) header += ",mirror_spread";
+      write_text(folder_ / "predictions.csv", header + "\n" + csv_);
     }
-    for (const std::string& mask : masks_) r["files"].push_back(mask);
+    for (const std::string& mask : masks_) {
+      r["files"].push_back("masks/" + mask);
+      if (request_.options.label_entropies) r["files"].push_back("entropy/" + mask);
+    }
     write_text(folder_ / "report.json", json_text(r));
   }
 
   const PicturesRequest& request_;
   const Job& job_;
   const UnpackedInput models_;
-  const engine::ModelPackage package_;
+  const std::vector<engine::ModelPackage> packages_;
+  const engine::ModelPackage& package_;  ///< The first one.
   const engine::ImageInference& inference_;
   const std::time_t started_ = std::time(nullptr);
   fs::path folder_;
@@ -190,6 +245,7 @@ class Processor {
   std::map<std::string, std::size_t> counts_;
   ErrorCode first_rejection_ = ErrorCode::input_no_images;
   std::size_t refused_ = 0;
+  bool has_information_ = false, has_spread_ = false;
   std::string csv_;
   std::set<std::string> masks_;
   Timings timings_;

@@ -12,11 +12,12 @@
 namespace oncotome::workflow {
 
 struct PicturesRequest {
-  std::vector<std::string> paths;  ///< Pictures, DICOM images, folders of either with their subfolders.
-  std::string model;               ///< A package for images: its folder or .zip.
+  std::vector<std::string> paths;   ///< Pictures, DICOM images, folders of either with their subfolders.
+  std::vector<std::string> models;  ///< Packages for images, each a folder or .zip; several are an ensemble.
   std::string output_folder;
-  bool masks = false;  ///< The labels of each picture too, as masks/<name>.png.
-  int batch = 16;      ///< Pictures that go through the network together.
+  bool masks = false;            ///< The labels of each picture too, as masks/<name>.png.
+  engine::ImageOptions options;  ///< Entropies of labels are written as entropy/<name>.png.
+  int batch = 16;                ///< Pictures that go through the network together.
   engine::Device device = engine::Device::automatic;
   int threads = 0;  ///< 0: one per core.
   engine::Precision precision = engine::Precision::f32;

@@ -68,6 +68,8 @@ class Processor {
          std::holds_alternative<engine::MonaiInference>(package_.inference) ||
          std::holds_alternative<engine::TotalSegmentatorInference>(package_.inference)))
       throw Error(ErrorCode::usage, "this model gives no probabilities; leave seg-fractional out of --formats");
+    if (request_.entropy && !engine::gives_entropy(package_))
+      throw Error(ErrorCode::usage, "this model does not tell the entropy of its labels; leave --entropy out");
     if (!request_.classifier_folder.empty()) {
       classifier_ = engine::read_model_package(request_.classifier_folder);
       classifier_channels_ = classifier_channels(*classifier_, package_);
@@ -190,6 +192,7 @@ class Processor {
     filter->SetModel(model);
     filter->SetSeed(request_.seed);
     filter->SetWithProbabilities(wants("seg-fractional"));
+    filter->SetWithEntropy(request_.entropy);
     for (unsigned int i = 0; i < inputs_.channels.size(); ++i)
       filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs_.channels[i].volume));
     const LabelVolume& mask = mask_.voxels.empty() ? brain_ : mask_;
@@ -200,6 +203,7 @@ class Processor {
     labels_.geometry = reference().volume.geometry;
     for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
     probabilities_ = filter->GetSegmentation().probabilities;
+    if (request_.entropy) write_volume_file(file("entropy.nii.gz"), filter->GetSegmentation().entropy);
     if (const auto& statistics = filter->GetSegmentation().statistics; !statistics.empty())
       report_["statistics"] = statistics_json(statistics, package_.labels);
     timings_.skip();
@@ -271,6 +275,8 @@ class Processor {
     }
     report_["finding"] = finding_text(lesions_);
     report_["definitions"] = definitions_json();
+    if (request_.entropy)
+      report_["definitions"]["entropy"] = "of the labels' probabilities at each voxel of entropy.nii.gz, in nats";
     if (classifier_) {
       const auto& classes = engine::image_inference(*classifier_).classes;
       report_["classifier"] = model_json(*classifier_);

@@ -23,6 +23,7 @@ struct StudyRequest {
   /// Of seg, seg-fractional, labelmap, sr, rtstruct, sc, nrrd, nifti, png, html; empty: nrrd, png, html, and seg and sr
   /// when the input is DICOM. report.json always comes.
   std::set<std::string> formats;
+  bool entropy = false;  ///< entropy.nii.gz too: of the labels' probabilities at each voxel, in nats.
   bool regions = false;  ///< The package's regions as further segments.
   dicom::EmptyFrames empty_frames = dicom::EmptyFrames::automatic;
   engine::Device device = engine::Device::automatic;

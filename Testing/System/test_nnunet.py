@@ -50,6 +50,15 @@ class NnUnet(WithFolder):
         self.assertEqual(len(report["model"]["sha256"]), 64)
         self.assertIn("3d_fullres", json.dumps(report["preparation"]))
 
+    def test_the_entropy_is_that_of_the_saved_probabilities(self):
+        done("oncotome", "segment", *self.channels, "--model", self.model, "--output", self.folder / "entropy", "--entropy", "--formats", "nrrd")
+        self.predict("saved", "--save_probabilities")
+        p = np.load(self.folder / "saved/case.npz")["probabilities"].astype(float)
+        p /= p.sum(0)
+        found = array(self.folder / "entropy/entropy.nii.gz")
+        self.assertGreater(found.max(), 0.5)
+        self.assertLess(np.abs(found + (p * np.log(np.maximum(p, 1e-30))).sum(0)).max(), 1e-3)
+
     def test_dicom_goes_in_and_a_seg_comes_out(self):
         study, result = self.folder / "study", self.folder / "dicom"
         done("oncotome-dicomize", "--output", study, "--study-seed", "nnunet",

@@ -126,6 +126,57 @@ class Pictures(WithFolder):
             self.assertEqual(image["pixels"], {"Tumor": int((mask == 7).sum())})
         self.assertEqual(report["labels"], [{"value": 7, "name": "Tumor"}])
 
+    def test_an_ensemble_is_the_mean_of_its_members(self):
+        other = write_package(self.folder / "other", lenet_weights(np.random.default_rng(8), SIZE[0]), SIZE)
+        report, rows = self.job("classify", "ensemble", "--model", other)
+        self.assertEqual([m["sha256"] for m in report["members"]], [
+            json.loads((package / "model.json").read_text())["weights"]["sha256"] for package in (self.model, other)])
+        singles = [self.job("classify", f"single-{i}", model=m)[1] for i, m in enumerate((self.model, other))]
+
+        def entropy(p):
+            return -(p * np.log(p)).sum()
+
+        for name, row in rows.items():
+            parts = [np.array([float(single[name][f"p_{c}"]) for c in CLASSES]) for single in singles]
+            mean = np.mean(parts, 0)
+            self.assertLess(np.abs(mean - [float(row[f"p_{c}"]) for c in CLASSES]).max(), 1e-6)
+            self.assertAlmostEqual(float(row["entropy"]), entropy(mean), places=5)
+            self.assertAlmostEqual(float(row["mutual_information"]), entropy(mean) - np.mean([*map(entropy, parts)]), places=5)
+        bad = run("oncotome", "classify", self.place, "-m", self.model, "-m", self.both, "-o", self.folder / "unequal", "-q")
+        self.assertEqual((bad.returncode, bad.stderr.count("\n")), (2, 1), bad.stderr)
+
+    def test_maps_of_entropy_are_those_of_pytorch(self):
+        report, rows = self.job("segment", "entropies", "--entropy", model=self.both)
+        reference = self.reference(self.unet, mirror=True)
+        for image in report["images"]:
+            p = reference[f"{image['path']} labels"].astype(float)
+            p /= p.sum(0)
+            found = np.asarray(Image.open(self.folder / "entropies" / image["entropy_map"])).astype(float)
+            self.assertGreater(found.max(), 256)
+            self.assertLess(np.abs(found * report["entropy_map_nats"] + (p * np.log(p)).sum(0)).max(), 1e-4)
+        self.assertAlmostEqual(report["entropy_map_nats"] * 65535, np.log(2))
+        # Of two mirrored versions the deviation is half of their difference.
+        mirrored = self.reference({**self.unet}, mirror=False)
+        for name, row in rows.items():
+            plain, mean = mirrored[f"{name} classes"], reference[f"{name} classes"]
+            self.assertAlmostEqual(float(row["mirror_spread"]), abs(plain - mean)[mean.argmax()], places=5)
+
+    def test_dropout_samples_are_seeded_and_only_of_networks_that_have_dropouts(self):
+        _, plain = self.job("segment", "no-dropout", model=self.both)
+        report, rows = self.job("segment", "dropout", "--dropout-samples", 50, "--dropout-seed", 3, model=self.both)
+        self.assertEqual((report["run"]["dropout_samples"], report["run"]["seed"]), (50, 3))
+        _, again = self.job("segment", "dropout-again", "--dropout-samples", 50, "--dropout-seed", 3, model=self.both)
+        _, others = self.job("segment", "dropout-other", "--dropout-samples", 50, model=self.both)
+        self.assertEqual(rows, again)
+        for name, row in rows.items():
+            self.assertGreater(float(row["mutual_information"]), 0)
+            for c in CLASSES:
+                self.assertNotEqual(row[f"p_{c}"], others[name][f"p_{c}"])
+                self.assertLess(abs(float(row[f"p_{c}"]) - float(plain[name][f"p_{c}"])), 0.35)
+        bad = run("oncotome", "classify", self.place, "-m", self.model, "-o", self.folder / "bad", "--dropout-samples", 5, "-q")
+        self.assertEqual((bad.returncode, bad.stderr.count("\n")), (2, 1), bad.stderr)
+        self.assertIn("lenet5", bad.stderr)
+
     def test_what_cannot_be_read_is_listed_and_the_others_go_on(self):
         place = self.folder / "mixed"
         shutil.copytree(self.place, place)

@@ -99,6 +99,8 @@ class Brain(WithFolder):
         done("oncotome", "models", "import", need("model_brainchop_meshnet/mindgrab_skullstrip"), "--output", brain)
         result = run("oncotome", "segment", brain, "--model", brain, "--output", self.folder / "never", "--formats", "seg-fractional")
         self.assertEqual((result.returncode, "no probabilities" in result.stderr), (2, True), result.stderr)
+        result = run("oncotome", "segment", brain, "--model", brain, "--output", self.folder / "never", "--entropy")
+        self.assertEqual((result.returncode, "entropy" in result.stderr), (2, True), result.stderr)
 
     def test_each_of_the_family_is_imported_and_others_are_refused(self):
         source = need("model_brainchop_meshnet")

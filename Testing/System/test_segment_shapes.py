@@ -9,6 +9,7 @@ import unittest.mock
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from highdicom.legacy import LegacyConvertedEnhancedMRImage
 
 from whole_program import DEMO_MODEL, WithFolder, check_objects, dice, done, labels_of, main, probabilities_of
@@ -22,7 +23,7 @@ class Shapes(WithFolder):
         super().setUpClass()
         done("oncotome-phantom", "--seed", 9102, "--tumors", 1, "--format", "dicom", "--output", cls.folder)
         cls.study, cls.result = cls.folder / "study", cls.folder / "result"
-        cls.segment(cls.study, cls.result, "--formats", "seg,seg-fractional,nrrd")
+        cls.segment(cls.study, cls.result, "--formats", "seg,seg-fractional,nrrd", "--entropy")
         cls.labels = labels_of(cls.result)
 
     @classmethod
@@ -58,6 +59,18 @@ class Shapes(WithFolder):
         likely = np.array([0] + [numbers[name] for name in values])[stack.argmax(0)]
         self.assertGreater(clear.mean(), 0.99)
         self.assertTrue(np.array_equal(likely[clear], self.labels[clear]))
+
+    def test_the_entropy_is_that_of_the_probabilities(self):
+        shares = np.stack(list(probabilities_of(self.result).values())) / 255
+        shares = np.concatenate([np.maximum(0, 1 - shares.sum(0, keepdims=True)), shares])
+        expected = -(shares * np.log(np.maximum(shares, 1e-9))).sum(0)
+        found = sitk.ReadImage(str(self.result / "entropy.nii.gz"))
+        grid = sitk.ReadImage(str(self.result / "segmentation.seg.nrrd"))
+        self.assertTrue(np.allclose(found.GetOrigin(), grid.GetOrigin(), atol=1e-3))
+        found = sitk.GetArrayFromImage(found)
+        self.assertGreater(found.max(), 0.5)
+        self.assertLess(np.abs(found - expected).max(), 0.06)  # of probabilities in steps of 1/255
+        self.assertLess(np.abs(found - expected).mean(), 0.001)
 
     def test_a_zip_of_the_study_and_of_its_channels_gives_the_same_labels(self):
         archive = shutil.make_archive(str(self.folder / "whole"), "zip", self.study)

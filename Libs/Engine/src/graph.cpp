@@ -210,4 +210,41 @@ Graph inference_graph(const Graph& graph, Weights& weights) {
   return out;
 }
 
+std::vector<GraphPart> dropout_parts(const Graph& graph, Weights& weights) {
+  const auto other = [] {
+    return Error(ErrorCode::model_unsupported,
+                 "the dropouts of this network do not follow one another on the only way to its classes");
+  };
+  std::vector<GraphPart> parts(1);
+  std::vector<std::pair<std::size_t, int>> places;  // part, and node in it
+  const auto place_of = [&](int node) { return places[static_cast<std::size_t>(node)]; };
+  for (const Node& node : graph.nodes) {
+    const std::size_t part = node.inputs.empty() ? 0 : place_of(node.inputs[0]).first;
+    if (node.op == Op::dropout) {
+      if (part + 1 != parts.size()) throw other();
+      parts.back().graph.outputs = {place_of(node.inputs[0]).second};
+      parts.push_back({node.probability, {}});
+      places.emplace_back(part + 1, parts.back().graph.add({}));
+      continue;
+    }
+    Node here = node;
+    for (int& input : here.inputs) {
+      if (place_of(input).first != part) throw other();
+      input = place_of(input).second;
+    }
+    places.emplace_back(part, parts[part].graph.add(std::move(here)));
+  }
+  const std::vector<int> outputs = graph.output_nodes();
+  for (std::size_t o = 0; o + 1 < outputs.size(); ++o) {
+    const auto [part, node] = place_of(outputs[o]);
+    if (part != 0) throw other();
+    parts[0].graph.outputs.insert(parts[0].graph.outputs.end() - (parts.size() > 1 ? 1 : 0), node);
+  }
+  const auto [part, node] = place_of(outputs.back());
+  if (part + 1 != parts.size()) throw other();
+  parts.back().graph.outputs.push_back(node);
+  for (GraphPart& p : parts) p.graph = inference_graph(p.graph, weights);
+  return parts;
+}
+
 }  // namespace oncotome::engine

@@ -8,6 +8,7 @@
 #include "monai/run.h"
 #include "nnunet/session.h"
 #include "oncotome/core/digest.h"
+#include "oncotome/engine/calibration.h"
 #include "oncotome/engine/inference.h"
 #include "stopwatch.h"
 #include "total_segmentator/session.h"
@@ -20,6 +21,20 @@ ProbabilityMap restored(Probability probability, const Geometry& grid, const Geo
   ProbabilityMap out{std::move(probability.labels), LabelVolume(reference)};
   for (std::size_t i = 0; i < values.voxels.size(); ++i)
     out.values.voxels[i] = static_cast<std::uint8_t>(std::lround(255 * std::clamp(values.voxels[i], 0.0F, 1.0F)));
+  return out;
+}
+
+// Of probabilities of each class but the background, which lie on another grid.
+Volume<float> entropy_of(const std::vector<Probability>& classes, const Geometry& grid, const Geometry& reference) {
+  std::vector<float> all(reference.voxel_count(), 1);
+  for (const Probability& p : classes) {
+    const Volume<float> here = resample_linear({grid, p.values.data()}, reference);
+    for (std::size_t i = 0; i < here.voxels.size(); ++i) all[i] -= here.voxels[i];
+    all.insert(all.end(), here.voxels.begin(), here.voxels.end());
+  }
+  Volume<float> out;
+  out.geometry = reference;
+  out.voxels = label_entropies(all, reference.voxel_count());
   return out;
 }
 
@@ -50,12 +65,20 @@ class LoweredModule : public Executable {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads, Precision precision) {
-  return load(std::move(package), [=] { return load_backend(device, threads, precision); });
+bool gives_entropy(const ModelPackage& package) {
+  if (const auto* nnunet = std::get_if<NnUnetInference>(&package.inference))
+    return !nnunet->ensemble.front().plans.labels.has_regions();
+  return package.tiled() != nullptr || std::holds_alternative<ImageInference>(package.inference);
+}
+
+std::shared_ptr<const Model> Model::load(ModelPackage package, Device device, int threads, Precision precision,
+                                         bool dropout) {
+  return load(
+      std::move(package), [=] { return load_backend(device, threads, precision); }, dropout);
 }
 
 std::shared_ptr<const Model> Model::load(ModelPackage package,
-                                         const std::function<std::shared_ptr<const Backend>()>& load_on) {
+                                         const std::function<std::shared_ptr<const Backend>()>& load_on, bool dropout) {
   auto model = std::make_shared<Model>();
   model->package_ = std::move(package);
   const ModelPackage& p = model->package_;
@@ -100,9 +123,14 @@ std::shared_ptr<const Model> Model::load(ModelPackage package,
   } else if (const auto* image = std::get_if<ImageInference>(&p.inference)) {
     Weights weights = read_package_weights(p);
     fit_network_weights(image->network, weights);
-    const Graph graph = inference_graph(build_network(image->network), weights);
+    const Graph network = build_network(image->network);
+    std::vector<GraphPart> parts;
+    if (dropout) parts = engine::dropout_parts(network, weights);
+    const Graph graph = dropout ? parts[0].graph : inference_graph(network, weights);
     check_weights(graph, weights, image->network.in_channels);
     add("image", graph, weights);
+    for (std::size_t part = 1; part < parts.size(); ++part)
+      model->dropout_parts_.push_back({parts[part].probability, model->backend_->compile(parts[part].graph, weights)});
   } else if (const auto* meshnet = std::get_if<MeshNetInference>(&p.inference)) {
     Weights weights = read_package_weights(p);
     MeshNetConfig config = meshnet->network;
@@ -142,6 +170,8 @@ ExecutionNotes Model::notes() const {
 Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,
                      const Job& job) {
   const ModelPackage& package = model.package();
+  if (request.entropy && !gives_entropy(package))
+    throw Error(ErrorCode::usage, "this model does not tell the entropy of its labels");
   const auto* nnunet = std::get_if<NnUnetInference>(&package.inference);
   const auto* total = std::get_if<TotalSegmentatorInference>(&package.inference);
   if (nnunet != nullptr || total != nullptr) {
@@ -151,7 +181,7 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   }
   if (std::holds_alternative<ImageInference>(package.inference)) {
     if (request.mask != nullptr) throw Error(ErrorCode::usage, "this model has no use for a mask; leave it out");
-    return segment_slices(model, channels, job);
+    return segment_slices(model, channels, request, job);
   }
   const auto add_note = [&](Segmentation& to) {
     if (const std::string& obstacle = model.script_obstacle(); !obstacle.empty())
@@ -171,7 +201,8 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   std::vector<Probability> probabilities;
   labels.geometry = prepared.grid;
   if (const auto* tiles = package.tiled())
-    labels.voxels = run_sliding_window(model, *tiles, prepared, job, request.probabilities ? &probabilities : nullptr);
+    labels.voxels = run_sliding_window(model, *tiles, prepared, job,
+                                       request.probabilities || request.entropy ? &probabilities : nullptr);
   else if (const auto* meshnet = std::get_if<MeshNetInference>(&package.inference))
     labels.voxels = run_meshnet(model, *meshnet, prepared, job);
   else
@@ -180,6 +211,8 @@ Segmentation segment(const Model& model, const std::vector<ChannelView>& channel
   out.timings_ms.emplace_back("network", watch.lap_ms());
 
   out.labels = resample_nearest(labels, channels[package.reference_channel].geometry);
+  if (request.entropy) out.entropy = entropy_of(probabilities, prepared.grid, out.labels.geometry);
+  if (!request.probabilities) probabilities.clear();
   for (Probability& probability : probabilities)
     out.probabilities.push_back(
         restored(std::move(probability), prepared.grid, channels[package.reference_channel].geometry));

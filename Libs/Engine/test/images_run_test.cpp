@@ -237,6 +237,14 @@ TEST_F(ImagePackage, A_volume_is_labeled_slice_by_slice) {
   const Segmentation out = segment(*model, {{grid, volume.voxels.data()}}, {}, {});
   for (std::size_t i = 0; i < volume.voxels.size(); ++i)
     EXPECT_EQ(out.labels.voxels[i], volume.voxels[i] > 5 ? 9 : 0) << i;
+  EXPECT_TRUE(out.entropy.voxels.empty());
+  SegmentRequest request;
+  request.entropy = true;
+  const Volume<float> entropies = segment(*model, {{grid, volume.voxels.data()}}, request, {}).entropy;
+  for (std::size_t i = 0; i < volume.voxels.size(); ++i) {
+    const double p = 1 / (1 + std::exp(5.0 - static_cast<double>(volume.voxels[i])));
+    EXPECT_NEAR(entropies.voxels.at(i), entropy({p, 1 - p}), 1e-6) << i;
+  }
 }
 
 TEST_F(ImagePackage, Lesions_are_seen_by_their_largest_slice_or_a_square_round_them) {
@@ -273,6 +281,161 @@ TEST_F(ImagePackage, Lesions_are_seen_by_their_largest_slice_or_a_square_round_t
   EXPECT_EQ(findings[1].lesion_id, 5);
   EXPECT_EQ(findings[0].classification.probabilities, classify(*load(), crop, {}).probabilities);
   EXPECT_THROW(classify_lesions(*load(), channels, grid, {{1, {0, 0, 0}, {20, 1, 1}, 0}}, {}), Error);
+}
+
+TEST_F(ImagePackage, Members_are_averaged_and_tell_how_far_they_disagree) {
+  const auto plain = load();
+  model_["calibration"] = {{"temperature", 4}};
+  const auto warm = load();
+  const Tensor raw = picture(6, 8);  // logits 1 and 3
+  const Classification both = run_images({plain, warm}, {raw}, {}, {}).front().classification;
+  const double p = 1 / (1 + std::exp(-2.0)), q = 1 / (1 + std::exp(-0.5)), mean = (p + q) / 2;
+  const auto entropy_of = [](double share) { return -share * std::log(share) - (1 - share) * std::log(1 - share); };
+  EXPECT_NEAR(both.probabilities[1], mean, 1e-6);
+  EXPECT_NEAR(both.entropy, entropy_of(mean), 1e-6);
+  EXPECT_NEAR(*both.mutual_information, entropy_of(mean) - (entropy_of(p) + entropy_of(q)) / 2, 1e-6);
+  EXPECT_FALSE(both.mirror_spread);
+  const Classification twice = run_images({plain, plain}, {raw}, {}, {}).front().classification;
+  EXPECT_NEAR(*twice.mutual_information, 0, 1e-9);
+  EXPECT_FALSE(classify(*plain, raw, {}).mutual_information);
+}
+
+TEST_F(ImagePackage, Mirrored_images_tell_how_far_they_differ) {
+  model_["mirrors"] = {"W", "H"};
+  const auto model = load();
+  Tensor raw = picture(9, 5, 4);
+  raw.values[3] = raw.values[12] = 5;  // corners: logits 4 and three of 0
+  const Classification c = classify(*model, raw, {});
+  // Of four versions one sees (4, 0), one (0, 4), two (0, 0).
+  const double off = 1 / (1 + std::exp(-4.0)) - 0.5;
+  EXPECT_NEAR(*c.mirror_spread, std::sqrt(2 * off * off / 4), 1e-6);
+  EXPECT_FALSE(c.mutual_information);
+}
+
+TEST_F(ImagePackage, Voxels_have_entropies_where_they_are_asked_for) {
+  const auto model = load();
+  const Tensor raw = picture(6, 8, 5);  // logits of the second label 1 and 3, else 0
+  ImageOptions options;
+  EXPECT_TRUE(run_images({model}, {raw}, options, {}).front().label_entropies.empty());
+  options.label_entropies = true;
+  const std::vector<float> found = run_images({model}, {raw}, options, {}).front().label_entropies;
+  ASSERT_EQ(found.size(), 16u);
+  EXPECT_NEAR(found[5], std::log(2.0), 1e-6);
+  for (const auto& [at, logit] : {std::pair(std::size_t{0}, 1.0), std::pair(std::size_t{15}, 3.0)}) {
+    const double p = 1 / (1 + std::exp(-logit));
+    EXPECT_NEAR(found[at], -p * std::log(p) - (1 - p) * std::log(1 - p), 1e-6);
+  }
+}
+
+TEST_F(ImagePackage, Any_members_gate_refuses) {
+  const auto open = load();
+  const std::vector<double> usual =
+      gate_features(prepare_image(image_inference(read()).image, {1, kSide, kSide}, picture(6, 8)));
+  ImageGate gate;
+  gate.components = {{1, usual, std::vector<double>(usual.size() * (usual.size() + 1) / 2, 0)}};
+  gate.max_distance = -1;
+  model_["gate"] = gate_json(gate);
+  const auto closed = load();
+  EXPECT_NE(run_images({open, closed}, {picture(6, 8)}, {}, {}).front().classification.refusal, "");
+  EXPECT_EQ(run_images({open, open}, {picture(6, 8)}, {}, {}).front().classification.refusal, "");
+}
+
+TEST_F(ImagePackage, An_ensemble_must_be_of_one_kind) {
+  const ModelPackage good = read();
+  const auto refused = [&](const char* pointer, const json& value, const ImageOptions& options = {}) {
+    const json kept = model_;
+    model_[json::json_pointer(pointer)] = value;
+    const ModelPackage other = read();
+    model_ = kept;
+    try {
+      check_image_ensemble({&good, &other}, options);
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::internal;
+  };
+  EXPECT_EQ(refused("/classes/0/name", "another"), ErrorCode::usage);
+  EXPECT_EQ(refused("/labels/0/name", "another"), ErrorCode::usage);
+  EXPECT_EQ(refused("/input/modality", "CT"), ErrorCode::usage);
+  EXPECT_EQ(refused("/image/picture_range", {0, 100}), ErrorCode::usage);
+  EXPECT_EQ(refused("/image/mean", {0.4}), ErrorCode::internal);  // each prepares in its own way
+  ImageOptions options;
+  options.dropout_samples = 3;
+  EXPECT_EQ(refused("/title", "x", options), ErrorCode::internal);
+}
+
+TEST_F(ImagePackage, Dropout_samples_have_the_mean_over_all_dropouts) {
+  const auto whole = Model::load(read(), Device::cpu, 1);
+  const auto model = Model::load(read(), Device::cpu, 1, Precision::f32, /*dropout=*/true);
+  ASSERT_EQ(model->dropout_parts().size(), 1u);
+  EXPECT_EQ(model->dropout_parts()[0].probability, 0.5);
+  const Tensor raw = picture(6, 8, 2);
+  const auto same = run_images({model}, {raw}, {}, {}).front();
+  const auto expected = run_images({whole}, {raw}, {}, {}).front();
+  EXPECT_EQ(same.labels, expected.labels);
+  EXPECT_NEAR(same.classification.probabilities[0], expected.classification.probabilities[0], 1e-6);
+
+  // The three values before the dropout, and every way to drop some of them.
+  const Weights weights = read_package_weights(read());
+  const Tensor &w = weights.at("fc.weight"), &b = weights.at("fc.bias");
+  const Tensor input = prepare_image(image_inference(read()).image, {1, kSide, kSide}, raw);
+  const Tensor deep = model->network("image").run_all(input, {}).back();
+  ASSERT_EQ(deep.shape, (std::vector<std::int64_t>{1, 3, 1, 1, 1}));
+  double mean = 0, inner = 0;
+  for (unsigned set = 0; set < 8; ++set) {
+    std::vector<double> logits;
+    for (std::size_t k = 0; k < 2; ++k) {
+      logits.push_back(static_cast<double>(b.values[k]));
+      for (std::size_t f = 0; f < 3; ++f)
+        if ((set >> f & 1U) != 0) logits[k] += 2.0 * static_cast<double>(w.values[3 * k + f] * deep.values[f]);
+    }
+    const std::vector<double> p = softmax(logits);
+    mean += p[0] / 8;
+    inner += entropy(p) / 8;
+  }
+  ImageOptions options;
+  options.dropout_samples = 4000;
+  const Classification drawn = run_images({model}, {raw}, options, {}).front().classification;
+  EXPECT_NEAR(drawn.probabilities[0], mean, 0.02);
+  EXPECT_NEAR(*drawn.mutual_information, entropy({mean, 1 - mean}) - inner, 0.02);
+  EXPECT_GT(*drawn.mutual_information, 1e-4);
+  EXPECT_NE(drawn.probabilities[0], expected.classification.probabilities[0]);
+
+  // The seed says what is dropped, whatever else is in the batch.
+  options.dropout_samples = 5;
+  const auto batch = run_images({model}, {picture(1, 2, 3), raw}, options, {});
+  const Classification alone = run_images({model}, {raw}, options, {}).front().classification;
+  EXPECT_NEAR(batch[1].classification.probabilities[0], alone.probabilities[0], 1e-6);
+  options.seed = 2;
+  EXPECT_NE(run_images({model}, {raw}, options, {}).front().classification.probabilities[0], alone.probabilities[0]);
+  EXPECT_THROW(run_images({whole}, {raw}, options, {}), Error);
+}
+
+TEST(DropoutParts, Are_cut_where_a_network_has_dropouts) {
+  NetworkConfig config;
+  config.in_channels = 1;
+  config.classes = 3;
+  const auto parts_of = [&](const char* name, const Dhw& size) {
+    config.architecture = name;
+    config.input_size = size;
+    Weights none;
+    return dropout_parts(build_network(config), none);
+  };
+  const auto vgg = parts_of("vgg16", {1, 32, 32});
+  ASSERT_EQ(vgg.size(), 3u);
+  EXPECT_EQ(vgg[0].probability, 0);
+  EXPECT_EQ(vgg[1].probability, 0.5);
+  ASSERT_EQ(vgg[1].graph.nodes.size(), 3u);  // input, fully connected, ReLU
+  EXPECT_EQ(vgg[1].graph.nodes[1].weight, "classifier.3.weight");
+  EXPECT_EQ(vgg[2].graph.nodes[1].weight, "classifier.6.weight");
+  EXPECT_EQ(parts_of("alexnet", {1, 63, 63}).size(), 3u);
+  EXPECT_EQ(parts_of("lenet5", {1, 32, 32}).size(), 1u);
+  // A dropout that something goes round.
+  Graph round;
+  const int x = round.add({}), dropped = round.add({Op::dropout, {x}});
+  round.add({Op::add, {x, dropped}});
+  Weights none;
+  EXPECT_THROW(dropout_parts(round, none), Error);
 }
 
 }  // namespace

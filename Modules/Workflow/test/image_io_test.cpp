@@ -107,6 +107,8 @@ TEST(ImageIo, A_mask_comes_back_as_it_was_written) {
   const fs::path path = fs::path(testing::TempDir()) / ("mask-" + std::to_string(::getpid()) + ".png");
   write_mask_png(path.string(), 3, 2, {0, 1, 2, 3, 4, 255});
   EXPECT_EQ(read_picture(path.string(), 1).values, (std::vector<float>{0, 1, 2, 3, 4, 255}));
+  write_deep_png(path.string(), 2, 2, {0, 0.25, 1, 7}, 65535);
+  EXPECT_EQ(read_picture(path.string(), 1).values, (std::vector<float>{0, 16384.0F / 257, 255, 255}));
   fs::remove(path);
   EXPECT_THROW(write_mask_png("/proc/none/mask.png", 1, 1, {0}), Error);
 }

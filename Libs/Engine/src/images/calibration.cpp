@@ -33,6 +33,18 @@ double entropy(const std::vector<double>& probabilities) {
   return sum;
 }
 
+std::vector<float> label_entropies(const std::vector<float>& sums, std::size_t voxels) {
+  std::vector<float> out(voxels);
+  std::vector<double> p(sums.size() / voxels);
+  for (std::size_t i = 0; i < voxels; ++i) {
+    double total = 0;
+    for (std::size_t k = 0; k < p.size(); ++k) total += p[k] = std::max(0.0, static_cast<double>(sums[k * voxels + i]));
+    for (double& share : p) share /= total;
+    out[i] = total > 0 ? static_cast<float>(entropy(p)) : 0.0F;
+  }
+  return out;
+}
+
 double energy(const std::vector<double>& logits) {
   const double greatest = *std::max_element(logits.begin(), logits.end());
   double total = 0;

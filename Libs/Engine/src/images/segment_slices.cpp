@@ -7,7 +7,8 @@
 
 namespace oncotome::engine {
 
-Segmentation segment_slices(const Model& model, const std::vector<ChannelView>& channels, const Job& job) {
+Segmentation segment_slices(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,
+                            const Job& job) {
   const ImageInference& inference = image_inference(model.package());
   if (inference.class_labels.empty())
     throw Error(ErrorCode::usage, "this model gives images a class and labels no voxels: use classify");
@@ -22,6 +23,10 @@ Segmentation segment_slices(const Model& model, const std::vector<ChannelView>& 
   Segmentation out;
   Stopwatch watch;
   out.labels = LabelVolume(grid);
+  if (request.entropy) out.entropy = Volume<float>(grid);
+  ImageOptions options;
+  options.label_entropies = request.entropy;
+  const ImageEnsemble alone{std::shared_ptr<const Model>(&model, [](const Model*) {})};
   std::size_t refused = 0;
   for (std::size_t part = 0; part < parts; ++part) {
     job.report("segment", static_cast<double>(part) / static_cast<double>(parts));
@@ -29,12 +34,14 @@ Segmentation segment_slices(const Model& model, const std::vector<ChannelView>& 
     auto place = raw.values.begin();
     for (const ChannelView& channel : channels) place = std::copy_n(channel.voxels + part * voxels, voxels, place);
     show_as_picture(inference.picture_range, raw);
-    const ImageResult result = run_images(model, {raw}, job).front();
-    if (result.classification.refusal.empty())
-      std::copy(result.labels.begin(), result.labels.end(),
-                out.labels.voxels.begin() + static_cast<std::ptrdiff_t>(part * voxels));
-    else
+    const ImageResult result = run_images(alone, {raw}, options, job).front();
+    if (!result.classification.refusal.empty()) {
       ++refused;
+      continue;
+    }
+    const auto first = static_cast<std::ptrdiff_t>(part * voxels);
+    std::copy(result.labels.begin(), result.labels.end(), out.labels.voxels.begin() + first);
+    std::copy(result.label_entropies.begin(), result.label_entropies.end(), out.entropy.voxels.begin() + first);
   }
   if (refused > 0)
     out.doubts.push_back(std::to_string(refused) + " of " + std::to_string(parts) +

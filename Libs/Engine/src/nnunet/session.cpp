@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "../stopwatch.h"
+#include "oncotome/engine/calibration.h"
 #include "oncotome/engine/weight_file.h"
 #include "postprocess.h"
 #include "predict.h"
@@ -49,7 +50,7 @@ class Run {
     for (std::size_t m = 0; m < members; ++m) {
       first_ = static_cast<double>(m) / static_cast<double>(members);
       last_ = static_cast<double>(m + 1) / static_cast<double>(members);
-      const bool wants = request_.probabilities || request_.class_probabilities || members > 1;
+      const bool wants = request_.probabilities || request_.class_probabilities || request_.entropy || members > 1;
       std::vector<float> probabilities;
       out.labels = stage(inference_.ensemble[m], m, 0, wants ? &probabilities : nullptr, out);
       if (sum.empty())
@@ -67,6 +68,10 @@ class Run {
       out.steps.push_back({"post-process", "only the largest components are kept"});
     }
     if (request_.probabilities) keep_probabilities(sum, out);
+    if (request_.entropy) {
+      out.entropy.geometry = out.labels.geometry;
+      out.entropy.voxels = label_entropies(sum, out.labels.voxels.size());
+    }
     if (request_.class_probabilities) out.class_probabilities = std::move(sum);
     out.timings_ms.emplace_back("network", watch.lap_ms());
     return out;

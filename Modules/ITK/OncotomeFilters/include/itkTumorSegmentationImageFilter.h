@@ -66,6 +66,11 @@ public:
   itkGetConstMacro(WithProbabilities, bool);
   itkBooleanMacro(WithProbabilities);
 
+  /** Whether GetSegmentation() has the entropy of the labels; costs memory. Off by default. */
+  itkSetMacro(WithEntropy, bool);
+  itkGetConstMacro(WithEntropy, bool);
+  itkBooleanMacro(WithEntropy);
+
   /** A model that is loaded already and may be shared by any number of filters. */
   void
   SetModel(ModelPointer model);
@@ -123,6 +128,7 @@ private:
   unsigned int                   m_BackendThreads{ 0 };
   SizeValueType                  m_Seed{ 0 };
   bool                           m_WithProbabilities{ false };
+  bool                           m_WithEntropy{ false };
   ModelPointer                   m_Model;
   std::string                    m_LoadedAs;
   oncotome::engine::Segmentation m_Segmentation;

@@ -12,6 +12,9 @@ std::vector<double> softmax(const std::vector<double>& logits, double temperatur
 /// In nats.
 double entropy(const std::vector<double>& probabilities);
 
+/// At each voxel of sums of probabilities [K][voxels], which are divided by their sum over K.
+std::vector<float> label_entropies(const std::vector<float>& sums, std::size_t voxels);
+
 /// -log of the sum of exp(logit) (arXiv:2010.03759): higher for what a network does not know.
 double energy(const std::vector<double>& logits);
 

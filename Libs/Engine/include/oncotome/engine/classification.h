@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 namespace oncotome::engine {
 
 class Model;
+struct ModelPackage;
 
 /// How an image becomes a network's input; training and inference do the same, in the order of the fields.
 struct ImagePreparation {
@@ -69,25 +71,48 @@ struct ImageInference {
 Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Dhw& size);
 
 struct Classification {
-  std::vector<double>
-      probabilities;   ///< Of the classes: the mean over mirrored images of softmax(logits / temperature).
-  double entropy = 0;  ///< Of these, in nats.
-  std::optional<GateScores> scores;  ///< Of a model with a gate.
+  std::vector<double> probabilities;  ///< Of the classes: the mean over members, their dropout samples and mirrored
+                                      ///< images of softmax(logits / temperature).
+  double entropy = 0;                 ///< Of these, in nats.
+  std::optional<double> mutual_information;  ///< Of several members or samples: the entropy less the mean of theirs
+                                             ///< (arXiv:1112.5745), in nats; 0 where all say the same.
+  std::optional<double> mirror_spread;  ///< Of the most probable class's probability over mirrored images: standard
+                                        ///< deviation, of several members the root of the mean square.
+  std::optional<GateScores> scores;     ///< Of a model with a gate.
   std::string refusal;  ///< Why there is no answer: the image is not of the kind that the model knows. Else empty.
 
   /// The most probable class; none when refused, or where there are no classes.
   std::optional<std::size_t> best() const;
 };
 
-/// What a network says of one image.
+/// What networks say of one image.
 struct ImageResult {
   Classification classification;
-  std::vector<std::uint8_t> labels;  ///< [D,H,W] of the raw image; empty without a segmentation head.
+  std::vector<std::uint8_t> labels;    ///< [D,H,W] of the raw image; empty without a segmentation head.
+  std::vector<float> label_entropies;  ///< Of the labels' mean probabilities, in nats, where they were asked for.
 };
 
-/// Runs images [1,C,D,H,W] of any size, all in one batch, through a model of ImageInference. Labels come from the mean
-/// probability over mirrored images, brought back to each image's size. Throws Error{precondition_unmet,
-/// weights_invalid, backend_failed, out_of_memory, result_not_finite, cancelled}.
+struct ImageOptions {
+  int dropout_samples = 0;       ///< Above 0: so many answers with random dropouts are averaged (arXiv:1506.02142).
+  std::uint64_t seed = 1;        ///< Of the dropouts, which are the same for every image.
+  bool label_entropies = false;  ///< Of models that label voxels.
+};
+
+/// Models whose answers are averaged: they take the same raw images and know the same classes and labels.
+using ImageEnsemble = std::vector<std::shared_ptr<const Model>>;
+
+/// Throws Error{usage} for packages that cannot be an ensemble, for labels' entropies of those without labels, and for
+/// dropout samples of networks without dropouts; the message says why.
+void check_image_ensemble(const std::vector<const ModelPackage*>& packages, const ImageOptions& options);
+
+/// Runs images [1,C,D,H,W] of any size, all in one batch, through models of ImageInference, which must have been loaded
+/// as the options need. Labels come from the mean probability over members and mirrored images, brought back to each
+/// image's size; an image that any member's gate refuses is refused. Throws Error{precondition_unmet, weights_invalid,
+/// backend_failed, out_of_memory, result_not_finite, cancelled}.
+std::vector<ImageResult> run_images(const ImageEnsemble& models, const std::vector<Tensor>& raw,
+                                    const ImageOptions& options, const Job& job);
+
+/// The same of one model.
 std::vector<ImageResult> run_images(const Model& model, const std::vector<Tensor>& raw, const Job& job);
 
 /// The class of one image; throws the same.

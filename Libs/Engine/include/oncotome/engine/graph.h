@@ -99,4 +99,15 @@ void fold_statistics(const std::string& weight_name, double epsilon, Weights& we
 /// Error{weights_invalid}.
 Graph inference_graph(const Graph& graph, Weights& weights);
 
+/// A graph from one dropout to the next.
+struct GraphPart {
+  double probability = 0;  ///< Of the dropout before it, which the first one has not.
+  Graph graph;             ///< Its last output is what the next dropout takes, or the whole graph's last output.
+};
+
+/// The parts of a graph whose dropouts follow one another on the only way to its last output, each as backends run it.
+/// Outputs but the last lie in the first part. Throws as inference_graph(), and Error{model_unsupported} for another
+/// graph.
+std::vector<GraphPart> dropout_parts(const Graph& graph, Weights& weights);
+
 }  // namespace oncotome::engine
