@@ -23,6 +23,7 @@ namespace oncotome::workflow {
 namespace {
 
 constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
+constexpr int kMostScans = 200;  // of a progressive JPEG; more only take time
 
 std::string lower_ending(const std::string& path) {
   std::string ending = std::filesystem::path(path).extension().string();
@@ -33,20 +34,28 @@ std::string lower_ending(const std::string& path) {
 /// Pixels as they are stored, channels together.
 struct Stored {
   std::int64_t width = 0, height = 0, channels = 0;
-  std::vector<float> values;  ///< 0 to 255.
+  bool is_deep = false;             ///< Two bytes each, the greater one first.
+  std::vector<std::uint8_t> bytes;  ///< Row by row.
+
+  std::size_t row_bytes() const { return static_cast<std::size_t>(width * channels * (is_deep ? 2 : 1)); }
+  /// 0 to 255.
+  float value(std::size_t i) const {
+    return is_deep ? static_cast<float>(256 * bytes[2 * i] + bytes[2 * i + 1]) / 257 : static_cast<float>(bytes[i]);
+  }
 };
 
 [[noreturn]] void damaged() { throw Error(ErrorCode::input_unreadable, "it is damaged or not what its ending says"); }
 
 // Sizes the rest by the header that was read.
-void shape(Stored& out, std::int64_t width, std::int64_t height, std::int64_t channels) {
+void shape(Stored& out, std::int64_t width, std::int64_t height, std::int64_t channels, bool is_deep = false) {
   if (width < 1 || height < 1 || channels < 1) damaged();
   if (channels > 4) throw Error(ErrorCode::input_unsupported, "the picture has more than four channels");
   if (width > kMostPixels / height) throw Error(ErrorCode::input_unsupported, "the picture has more than 2^28 pixels");
   out.width = width;
   out.height = height;
   out.channels = channels;
-  out.values.resize(static_cast<std::size_t>(width * height * channels));
+  out.is_deep = is_deep;
+  out.bytes.resize(static_cast<std::size_t>(height) * out.row_bytes());
 }
 
 /// The decoders are C and leave by longjmp: what is between setjmp and that has nothing to destroy.
@@ -71,18 +80,14 @@ class PngDecoder {
 
   Stored decode() {
     if (!read_header()) damaged();
+    const auto height = static_cast<std::size_t>(png_get_image_height(png_, info_));
+    if (packed_row_ > kMostInflated * bytes_.size() / height) damaged();
     Stored out;
-    shape(out, png_get_image_width(png_, info_), png_get_image_height(png_, info_), png_get_channels(png_, info_));
-    const bool is_deep = png_get_bit_depth(png_, info_) == 16;
-    std::vector<std::uint8_t> pixels(out.values.size() * (is_deep ? 2 : 1));
+    shape(out, png_get_image_width(png_, info_), png_get_image_height(png_, info_), png_get_channels(png_, info_),
+          png_get_bit_depth(png_, info_) == 16);
     std::vector<png_bytep> rows;
-    for (std::int64_t y = 0; y < out.height; ++y)
-      rows.push_back(pixels.data() +
-                     static_cast<std::size_t>(y) * (pixels.size() / static_cast<std::size_t>(out.height)));
+    for (std::size_t y = 0; y < height; ++y) rows.push_back(out.bytes.data() + y * out.row_bytes());
     if (!read_rows(rows.data())) damaged();
-    for (std::size_t i = 0; i < out.values.size(); ++i)
-      out.values[i] =
-          is_deep ? static_cast<float>(256 * pixels[2 * i] + pixels[2 * i + 1]) / 257 : static_cast<float>(pixels[i]);
     return out;
   }
 
@@ -90,6 +95,7 @@ class PngDecoder {
   bool read_header() {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_read_info(png_, info_);
+    packed_row_ = png_get_rowbytes(png_, info_);
     png_set_expand(png_);  // palettes, less than 8 bits
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
@@ -102,8 +108,10 @@ class PngDecoder {
     return true;
   }
 
+  static constexpr std::size_t kMostInflated = 1032;  ///< Bytes that deflate makes of one.
+
   const std::string& bytes_;
-  std::size_t place_ = 0;
+  std::size_t place_ = 0, packed_row_ = 0;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
 };
@@ -122,6 +130,9 @@ class JpegDecoder {
       self->has_damage_ = self->has_damage_ || (level < 0 && jpeg->err->msg_code != JWRN_EXTRANEOUS_DATA);
     };
     errors_.output_message = [](j_common_ptr) {};
+    progress_.progress_monitor = [](j_common_ptr jpeg) {
+      if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number > kMostScans) jpeg->err->error_exit(jpeg);
+    };
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&jpeg_); }
   JpegDecoder(const JpegDecoder&) = delete;
@@ -131,12 +142,8 @@ class JpegDecoder {
     if (!read_header()) damaged();
     Stored out;
     shape(out, jpeg_.output_width, jpeg_.output_height, jpeg_.output_components);
-    std::vector<std::uint8_t> row(static_cast<std::size_t>(out.width * out.channels));
-    float* target = out.values.data();
-    for (std::int64_t y = 0; y < out.height; ++y) {
-      if (!read_row(row.data())) damaged();
-      target = std::copy(row.begin(), row.end(), target);
-    }
+    for (std::size_t y = 0; y < jpeg_.output_height; ++y)
+      if (!read_row(out.bytes.data() + y * out.row_bytes())) damaged();
     if (!finish() || has_damage_) damaged();
     return out;
   }
@@ -145,8 +152,11 @@ class JpegDecoder {
   bool read_header() {
     if (setjmp(back_) != 0) return false;
     jpeg_create_decompress(&jpeg_);
+    jpeg_.progress = &progress_;
     jpeg_mem_src(&jpeg_, reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size());
     jpeg_read_header(&jpeg_, TRUE);
+    // A block of 64 pixels takes a bit at least.
+    if (std::size_t{jpeg_.image_width} * jpeg_.image_height / kMostPixelsPerByte > bytes_.size()) return false;
     jpeg_.out_color_space = jpeg_.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
     jpeg_start_decompress(&jpeg_);
     return true;
@@ -161,9 +171,12 @@ class JpegDecoder {
     return true;
   }
 
+  static constexpr std::size_t kMostPixelsPerByte = 512;
+
   const std::string& bytes_;
   jpeg_decompress_struct jpeg_{};
   jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
   std::jmp_buf back_{};
   bool has_damage_ = false;
 };
@@ -178,11 +191,12 @@ engine::Tensor as_channels(const Stored& stored, std::int64_t channels) {
   const auto pixels = static_cast<std::size_t>(stored.width * stored.height);
   engine::Tensor out({1, channels, 1, stored.height, stored.width});
   for (std::size_t i = 0; i < pixels; ++i) {
-    const float* pixel = stored.values.data() + i * static_cast<std::size_t>(stored.channels);
+    const std::size_t first = i * static_cast<std::size_t>(stored.channels);
+    const auto pixel = [&](std::size_t c) { return stored.value(first + (is_color ? c : 0)); };
     if (channels == 1)
-      out.values[i] = is_color ? 0.299F * pixel[0] + 0.587F * pixel[1] + 0.114F * pixel[2] : pixel[0];
+      out.values[i] = is_color ? 0.299F * pixel(0) + 0.587F * pixel(1) + 0.114F * pixel(2) : pixel(0);
     else
-      for (std::size_t c = 0; c < 3; ++c) out.values[c * pixels + i] = is_color ? pixel[c] : pixel[0];
+      for (std::size_t c = 0; c < 3; ++c) out.values[c * pixels + i] = pixel(c);
   }
   return out;
 }

@@ -17,6 +17,7 @@ import zipfile
 import numpy
 import openjpeg
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, RLELossless
@@ -131,6 +132,24 @@ def compressed():
         yield "j", path.read_bytes(), next(pydicom.encaps.generate_pixel_data_frame(dataset.PixelData, 1)) if has_stream else None
 
 
+def pictures():
+    """Name and bytes of PNGs and JPEGs of every kind."""
+    gray = numpy.arange(16 * 12, dtype=numpy.uint8).reshape(12, 16)
+    color = Image.fromarray(numpy.stack([gray, gray[::-1], gray[:, ::-1]], -1))
+    pngs = {"gray": Image.fromarray(gray), "deep": Image.fromarray(gray.astype(numpy.uint16) * 257), "color": color,
+            "alpha": color.convert("RGBA"), "palette": color.quantize(16), "bits": Image.fromarray(gray > 90)}
+    jpegs = {"gray": (Image.fromarray(gray), {}), "color": (color, {}), "full": (color, {"subsampling": 0}),
+             "progressive": (color, {"progressive": True})}
+    for name, image in pngs.items():
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        yield f"{name}.png", buffer.getvalue()
+    for name, (image, options) in jpegs.items():
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", **options)
+        yield f"{name}.jpg", buffer.getvalue()
+
+
 def nifti():
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
@@ -195,6 +214,14 @@ for number, (kind, file, stream) in enumerate(compressed()):
 for text in ("20200102101112.5+0100", "20200102101112.25", "2020.01.0210:11:12"):
     put("codestream", text, b"t" + text.encode())
 put("import", "meshnet", brainchop())
+for name, data in pictures():
+    put("picture", name, data)
+configuration = (ROOT / "Data/Examples/digits/train.json").read_bytes()
+put("training", "parts", configuration + b"\0path,class,part\n1,a,train\n2,b,train\n3,a,val\n4,b,val\n")
+by_group = configuration.replace(b'"split": "part"', b'"split": "group", "validation": 0.5')
+put("training", "groups", by_group + b'\0path,class,group,mask\n1,a,p,\n2,"b",q,\n3,a,r,1\n4,b,s,\n')
+put("predictions", "two", b"path,class,p_a,p_b,entropy,refused\nx/1.png,a,0.75,0.25,0.56,\nx/2.png,,,,,\"no, \"\"kind\"\"\"\n"
+    b"3.png,b,0.5,0.5,0.69,\n\0path,class,group,part\n1.png,a,p,test\ny/x/2.png,b,q,test\n3.png,b,q,\n")
 put("zip", "two.zip", zipped())
 put("nifti", "plain", nifti())
 put("nifti", "gzipped", gzip.compress(nifti(), mtime=0))

@@ -156,10 +156,13 @@ void check_counts(const Samples& samples) {
 }
 
 std::string digest_of(const fs::path& path, const std::string& place) {
+  const Error unreadable(ErrorCode::input_unreadable, place + ": the file is absent or cannot be read");
+  std::error_code ec;
+  if (!fs::is_regular_file(path, ec)) throw unreadable;  // a device would be read without an end
   try {
     return sha256_hex_of_file(path.string());
   } catch (const Error&) {
-    throw Error(ErrorCode::input_unreadable, place + ": the file is absent or cannot be read");
+    throw unreadable;
   }
 }
 
