@@ -44,33 +44,15 @@ struct Slice {
   }
 };
 
-void paint_gray(Canvas& canvas, const View& view, const Scene& scene, const Slice& slice, const WindowLevel& window) {
-  const Geometry& g = scene.image->geometry;
-  const std::vector<double> columns = indices_along(view, g, 0);
-  const std::vector<double> rows = indices_along(view, g, 1);
-  struct Tap {
-    std::int64_t first, second;
-    double weight;
-  };
-  const auto tap = [](double i, std::int64_t size) {
-    const double c = std::clamp(i, 0.0, static_cast<double>(size - 1));
-    const auto first = static_cast<std::int64_t>(c);
-    return Tap{first, std::min(first + 1, size - 1), c - static_cast<double>(first)};
-  };
-  for (std::size_t y = 0; y < rows.size(); ++y) {
-    const Tap v = tap(rows[y], slice.size[1]);
-    for (std::size_t x = 0; x < columns.size(); ++x) {
-      const Tap u = tap(columns[x], slice.size[0]);
-      const auto value = [&](std::int64_t i, std::int64_t j) -> double {
-        return scene.image->voxels[slice.offset(i, j)];
-      };
-      const double top = value(u.first, v.first) * (1 - u.weight) + value(u.second, v.first) * u.weight;
-      const double bottom = value(u.first, v.second) * (1 - u.weight) + value(u.second, v.second) * u.weight;
-      const double share = (top * (1 - v.weight) + bottom * v.weight - window.low) / (window.high - window.low);
-      // A value that is not a number fails both comparisons and comes out black.
-      const auto gray = static_cast<std::uint8_t>(share >= 1 ? 255 : share > 0 ? std::lround(share * 255) : 0);
-      canvas.set(view.corner[0] + static_cast<int>(x), view.corner[1] + static_cast<int>(y), {gray, gray, gray});
-    }
+void paint_gray(Canvas& canvas, const View& view, const Scene& scene, std::int64_t k, const WindowLevel& window) {
+  const std::vector<double> values = slice_values(view, *scene.image, k);
+  const int width = view.width();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double share = (values[i] - window.low) / (window.high - window.low);
+    // A value that is not a number fails both comparisons and comes out black.
+    const auto gray = static_cast<std::uint8_t>(share >= 1 ? 255 : share > 0 ? std::lround(share * 255) : 0);
+    const auto at = static_cast<int>(i);
+    canvas.set(view.corner[0] + at % width, view.corner[1] + at / width, {gray, gray, gray});
   }
 }
 
@@ -191,10 +173,39 @@ View fit_view(const Scene& scene, const WindowLevel& window, const SliceRange& s
   return view;
 }
 
+std::vector<double> slice_values(const View& view, const Volume<float>& volume, std::int64_t k) {
+  const Geometry& g = volume.geometry;
+  const Slice slice(g, view.frame, k);
+  struct Tap {
+    std::int64_t first, second;
+    double weight;
+  };
+  const auto taps = [&](std::size_t d) {
+    std::vector<Tap> out;
+    for (const double i : indices_along(view, g, d)) {
+      const double c = std::clamp(i, 0.0, static_cast<double>(slice.size[d] - 1));
+      const auto first = static_cast<std::int64_t>(c);
+      out.push_back({first, std::min(first + 1, slice.size[d] - 1), c - static_cast<double>(first)});
+    }
+    return out;
+  };
+  const std::vector<Tap> columns = taps(0), rows = taps(1);
+  std::vector<double> values;
+  values.reserve(columns.size() * rows.size());
+  for (const Tap& v : rows)
+    for (const Tap& u : columns) {
+      const auto value = [&](std::int64_t i, std::int64_t j) -> double { return volume.voxels[slice.offset(i, j)]; };
+      const double top = value(u.first, v.first) * (1 - u.weight) + value(u.second, v.first) * u.weight;
+      const double bottom = value(u.first, v.second) * (1 - u.weight) + value(u.second, v.second) * u.weight;
+      values.push_back(top * (1 - v.weight) + bottom * v.weight);
+    }
+  return values;
+}
+
 void paint_slice(Canvas& canvas, const View& view, const Scene& scene, std::int64_t k, const WindowLevel& window,
                  double line_width) {
   const Slice slice(scene.image->geometry, view.frame, k);
-  paint_gray(canvas, view, scene, slice, window);
+  paint_gray(canvas, view, scene, k, window);
   for (const std::size_t l : labels_shown(scene, k))
     paint_outline(canvas, view, scene, slice, scene.label_table[l], line_width);
 }

@@ -37,6 +37,9 @@ struct SliceRange {
 /// Shows the body on these slices and the lesions that reach them, with a small margin; the longer side in pixels.
 View fit_view(const Scene& scene, const WindowLevel& window, const SliceRange& slices, int longer_side);
 
+/// What a volume has on slice k at each pixel of the view, row by row; linear between voxel centers.
+std::vector<double> slice_values(const View& view, const Volume<float>& volume, std::int64_t k);
+
 /// The gray image of slice k and the outline of each class on it.
 void paint_slice(Canvas& canvas, const View& view, const Scene& scene, std::int64_t k, const WindowLevel& window,
                  double line_width);
