@@ -64,6 +64,10 @@ void add_classify(CLI::App& app, Common& common) {
   command->add_option("--batch", request.batch, "Images that go through the network together (16)")
       ->check(CLI::Range(1, 4096));
   add_dropout_options(*command, request.options);
+  command
+      ->add_option("--heat", request.heat_maps,
+                   "Show in report.html where the classes of the first so many images come from (Grad-CAM)")
+      ->check(CLI::Range(0, 10000));
   add_device_options(*command, options->device, request.threads, options->precision);
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");

@@ -40,6 +40,7 @@ void run_pictures(const workflow::PicturesRequest& request, const Common& common
 /// Each adds its subcommand; it runs when it was chosen, and throws Error.
 void add_segment(CLI::App& app, Common& common);
 void add_classify(CLI::App& app, Common& common);
+void add_explain(CLI::App& app, Common& common);
 void add_predict(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_convert(CLI::App& app, Common& common);

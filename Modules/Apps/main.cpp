@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", common.json, "The result as JSON on stdout")->group("");
   apps::add_segment(app, common);
   apps::add_classify(app, common);
+  apps::add_explain(app, common);
   apps::add_predict(app, common);
   apps::add_inspect(app, common);
   apps::add_convert(app, common);

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "commands.h"
 #include "oncotome/core/error.h"
@@ -11,6 +13,7 @@
 #include "oncotome/engine/weight_file.h"
 #include "report_json.h"
 #include "show_layers.h"
+#include "terminal.h"
 
 namespace oncotome::apps {
 namespace {
@@ -48,16 +51,38 @@ nlohmann::json stage_json(const engine::NnUnetStage& stage) {
   return j;
 }
 
+/// A graph and the shape of its input.
+using Network = std::pair<engine::Graph, engine::NodeShape>;
+
 /// Of packages of one network that tell the size of its input.
-void add_layers_of(const engine::ModelPackage& package, nlohmann::json& j) {
+std::optional<Network> network_of(const engine::ModelPackage& package) {
   if (const auto* unet = std::get_if<engine::UNetInference>(&package.inference))
-    add_layers(engine::build_unet(unet->network), {unet->network.in_channels, unet->patch_size}, j);
+    return Network{engine::build_unet(unet->network), {unet->network.in_channels, unet->patch_size}};
   if (const auto* meshnet = std::get_if<engine::MeshNetInference>(&package.inference)) {
     const std::int64_t size = package.preparation.conform.value_or(engine::Preparation::Conform{}).size;
-    add_layers(engine::build_meshnet(meshnet->network), {meshnet->network.in_channels, {size, size, size}}, j);
+    return Network{engine::build_meshnet(meshnet->network), {meshnet->network.in_channels, {size, size, size}}};
   }
   if (const auto* image = std::get_if<engine::ImageInference>(&package.inference))
-    add_layers(engine::build_network(image->network), {image->network.in_channels, image->network.input_size}, j);
+    return Network{engine::build_network(image->network), {image->network.in_channels, image->network.input_size}};
+  return std::nullopt;
+}
+
+void add_fields_of(const engine::ModelPackage& package, const Job& job, nlohmann::json& layers) {
+  auto [graph, input] = *network_of(package);
+  engine::Weights weights = engine::read_package_weights(package);
+  if (const auto* unet = std::get_if<engine::UNetInference>(&package.inference)) {
+    engine::fit_unet_weights(unet->network, weights);
+  } else if (const auto* meshnet = std::get_if<engine::MeshNetInference>(&package.inference)) {
+    engine::MeshNetConfig config = meshnet->network;
+    engine::fit_meshnet_weights(config, weights);
+    graph = engine::build_meshnet(config);
+    // It keeps the grid, so that an input of what a voxel depends on is enough.
+    for (std::int64_t& extent : input.extent)
+      extent = std::min(extent, layers.back()["receptive_field"][0].get<std::int64_t>());
+  } else {
+    engine::fit_network_weights(engine::image_inference(package).network, weights);
+  }
+  add_effective_fields(graph, std::move(weights), input, job, layers);
 }
 
 /// Of it, its stages and its parts.
@@ -71,8 +96,11 @@ void print_all_layers(const nlohmann::json& j) {
   for (const nlohmann::json& part : j.value("parts", nlohmann::json::array())) print_all_layers(part);
 }
 
-void show(const std::string& folder, const Common& common) {
+void show(const std::string& folder, bool effective, const Common& common) {
   const engine::ModelPackage package = engine::read_model_package(folder);
+  if (effective && !network_of(package))
+    throw Error(ErrorCode::usage,
+                "effective fields are measured of packages with one network of their own; this has none");
   nlohmann::json j = workflow::model_json(package);
   if (const auto* nnunet = std::get_if<engine::NnUnetInference>(&package.inference)) {
     j["nnunet"] = stage_json(nnunet->ensemble.front());
@@ -86,7 +114,8 @@ void show(const std::string& folder, const Common& common) {
     j["parameters"] = parameters;
   } else {
     j["parameters"] = count_parameters(*engine::WeightFile::open(engine::checked_weights_path(package)), true);
-    add_layers_of(package, j);
+    if (const auto network = network_of(package)) add_layers(network->first, network->second, j);
+    if (effective) add_fields_of(package, Terminal(common.quiet).job(), j["layers"]);
   }
   for (const engine::ChannelSpec& channel : package.channels) j["channels"].push_back(channel.name);
   for (const Label& label : package.labels) j["labels"].push_back({{"value", label.value}, {"name", label.name}});
@@ -116,9 +145,13 @@ void show(const std::string& folder, const Common& common) {
   print_all_layers(j);
 }
 
-void show_network(const engine::NetworkConfig& config, const Common& common) {
+void show_network(const engine::NetworkConfig& config, bool effective, const Common& common) {
   nlohmann::json j{{"network", config.architecture}, {"dimensions", config.dimensions}};
-  add_layers(engine::build_network(config), {config.in_channels, config.input_size}, j);
+  const engine::Graph graph = engine::build_network(config);
+  const engine::NodeShape input{config.in_channels, config.input_size};
+  add_layers(graph, input, j);
+  if (effective)
+    add_effective_fields(graph, engine::initial_weights(config, 0), input, Terminal(common.quiet).job(), j["layers"]);
   if (common.json)
     std::cout << workflow::json_text(j);
   else
@@ -170,7 +203,7 @@ void show_weights(const std::string& path, const Common& common) {
 void add_models(CLI::App& app, Common& common) {
   struct Options {
     std::string path, output, kind = "auto";
-    bool replace = false;
+    bool replace = false, effective = false;
     engine::NetworkConfig network{{}, 2, 3, 1000};
   };
   const auto options = std::make_shared<Options>();
@@ -208,14 +241,22 @@ void add_models(CLI::App& app, Common& common) {
   of_network("--labels", options->network.labels, "Of its voxels, background too; 0: no such head");
   of_network("--input-size", options->network.input_size, "Depth (1 in 2-D), height and width");
   of_network("--features", options->network.features, "Of the stages of a U-Net");
+  show_command->add_flag("--effective", options->effective,
+                         "Measure effective receptive fields too (arXiv:1701.04128): how wide along each axis the part "
+                         "of the input is that 95.45 % of a voxel's derivatives lie in; of a network by its name, with "
+                         "the weights that a training begins with");
   show_command->add_flag("--json", common.json, "As JSON on stdout");
   show_command->callback([options, &common] {
-    if (!options->network.architecture.empty()) return show_network(options->network, common);
+    if (!options->network.architecture.empty()) return show_network(options->network, options->effective, common);
     if (options->path.empty()) throw Error(ErrorCode::usage, "name a package or file, or a network with --network");
-    if (std::error_code ec; std::filesystem::is_regular_file(options->path, ec))
+    std::error_code ec;
+    const bool is_file = std::filesystem::is_regular_file(options->path, ec);
+    if (is_file && options->effective)
+      throw Error(ErrorCode::usage, "effective fields are measured of packages and of networks by their name");
+    if (is_file)
       show_weights(options->path, common);
     else
-      show(options->path, common);
+      show(options->path, options->effective, common);
   });
 }
 

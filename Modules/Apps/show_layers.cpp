@@ -2,11 +2,13 @@
 #include "show_layers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iomanip>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "oncotome/engine/effective_field.h"
 #include "oncotome/engine/layer_table.h"
 
 namespace oncotome::apps {
@@ -50,11 +52,22 @@ void add_layers(const engine::Graph& graph, const engine::NodeShape& input, json
   j["operations"] = operations;
 }
 
+void add_effective_fields(const engine::Graph& graph, engine::Weights weights, const engine::NodeShape& input,
+                          const Job& job, json& layers) {
+  const engine::Graph inference = engine::inference_graph(graph, weights);
+  const auto fields = engine::effective_fields(inference, weights, input, /*threads=*/0, job);
+  for (json& layer : layers)
+    if (const auto found = fields.find(layer["name"].get<std::string>()); found != fields.end())
+      layer["effective_field"] = found->second;
+}
+
 void print_layers(const json& layers, std::ostream& out) {
   const bool flat = std::all_of(layers.begin(), layers.end(),
                                 [](const json& l) { return l["input"][1] == 1 && l["output"][1] == 1; });
   std::vector<std::vector<std::string>> rows{{"layer", "type", "input", "output", "kernel", "stride", "padding",
                                               "parameters", "MFLOP", "receptive field", "jump"}};
+  const bool measured = !layers.empty() && layers[0].contains("effective_field");
+  if (measured) rows[0].emplace_back("effective field");
   std::int64_t parameters = 0;
   double operations = 0;
   for (const json& l : layers) {
@@ -70,6 +83,10 @@ void print_layers(const json& layers, std::ostream& out) {
     mega << std::fixed << std::setprecision(2) << l["operations"].get<double>() / 1e6;
     rows.push_back({l["name"], l["type"], shape("input"), shape("output"), axes("kernel"), axes("stride"),
                     axes("padding"), l["parameters"].dump(), mega.str(), axes("receptive_field"), axes("jump")});
+    if (!measured) continue;
+    json field = l.value("effective_field", json::array());
+    for (json& extent : field) extent = std::round(extent.get<double>() * 10) / 10;
+    rows.back().push_back(field.empty() ? "" : joined(field, flat ? 1 : 0, true));
   }
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows)

@@ -7,15 +7,19 @@
 #include <ctime>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 
+#include "explanation_pictures.h"
 #include "image_io.h"
 #include "lesion_classes.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/csv.h"
 #include "oncotome/core/process.h"
+#include "oncotome/engine/explanation.h"
 #include "oncotome/engine/session.h"
 #include "picture_inputs.h"
+#include "picture_page.h"
 #include "report_json.h"
 #include "timings.h"
 #include "unpacked_input.h"
@@ -50,6 +54,8 @@ class Processor {
       throw Error(ErrorCode::usage, "this model gives images a class and labels no pixels: use classify");
     if (!request.masks && inference_.classes.empty())
       throw Error(ErrorCode::usage, "this model labels pixels and knows no classes: use segment");
+    if (request.heat_maps > 0 && packages_.size() > 1)
+      throw Error(ErrorCode::usage, "heat maps are of one model, and several were given");
   }
 
   json run() {
@@ -67,6 +73,7 @@ class Processor {
     for (const engine::ModelPackage& package : packages_)
       models.push_back(engine::Model::load(package, request_.device, request_.threads, request_.precision,
                                            request_.options.dropout_samples > 0));
+    if (request_.heat_maps > 0) explainer_.emplace(package_, "", request_.device, request_.threads);
     timings_.lap("load model");
     const auto count = static_cast<std::size_t>(request_.batch);
     for (std::size_t first = 0; first < inputs.pictures.size(); first += count) {
@@ -143,24 +150,41 @@ class Processor {
     refused_ += !c.refusal.empty();
     csv_ += line + "\n";
     if (request_.masks && c.refusal.empty()) write_mask(name, raw, result, image);
+    if (explainer_ && c.best() && static_cast<int>(heat_.size()) < request_.heat_maps) write_heat(name, raw, c, image);
     images_.push_back(std::move(image));
   }
 
+  /// In the output folder, whose path is returned with its folders made.
+  std::string new_place(const char* within, const std::string& name, std::set<std::string>& taken) const {
+    // Two pictures of one name but for the ending have two places.
+    std::string place = within + fs::path(name).replace_extension(".png").generic_string();
+    if (!taken.insert(place).second) taken.insert(place = within + name + ".png");
+    std::error_code error;
+    fs::create_directories((folder_ / place).parent_path(), error);
+    if (error) throw Error(ErrorCode::output_unwritable, "a folder of pictures cannot be made: " + error.message());
+    return place;
+  }
+
+  void write_heat(const std::string& name, const engine::Tensor& raw, const engine::Classification& found,
+                  json& image) {
+    const std::size_t k = *found.best();
+    const engine::Explainer::Explanation seen = explainer_->explain(raw, k, job_);
+    const std::string place = new_place("heat/", name, heat_);
+    draw_heat((folder_ / place).string(),
+              heat_heading(inference_.classes[k].name, found.probabilities[k], explainer_->layer()), raw, seen.heat);
+    image["heat"] = place;
+  }
+
   void write_mask(const std::string& name, const engine::Tensor& raw, const engine::ImageResult& result, json& image) {
-    // Two pictures of one name but for the ending have two masks.
-    std::string place = fs::path(name).replace_extension(".png").generic_string();
-    if (!masks_.insert(place).second) masks_.insert(place = name + ".png");
-    const auto file = [&](const char* kind) {
-      image[kind == std::string("masks") ? "mask" : "entropy_map"] = std::string(kind) + "/" + place;
-      std::error_code error;
-      fs::create_directories((folder_ / kind / place).parent_path(), error);
-      if (error) throw Error(ErrorCode::output_unwritable, "a folder of masks cannot be made: " + error.message());
-      return (folder_ / kind / place).string();
-    };
-    write_mask_png(file("masks"), raw.shape[4], raw.shape[3], result.labels);
-    if (request_.options.label_entropies)
-      write_deep_png(file("entropy"), raw.shape[4], raw.shape[3], result.label_entropies,
+    const std::string place = new_place("masks/", name, masks_);
+    write_mask_png((folder_ / place).string(), raw.shape[4], raw.shape[3], result.labels);
+    image["mask"] = place;
+    if (request_.options.label_entropies) {
+      const std::string map = new_place("entropy/", name, entropy_maps_);
+      write_deep_png((folder_ / map).string(), raw.shape[4], raw.shape[3], result.label_entropies,
                      kDeep / std::log(static_cast<double>(inference_.network.labels)));
+      image["entropy_map"] = map;
+    }
     std::array<std::int64_t, 256> count{};
     for (const std::uint8_t label : result.labels) ++count[label];
     image["pixels"] = json::object();
@@ -226,9 +250,14 @@ class Processor {
       if (has_spread_) header += ",mirror_spread";
       write_text(folder_ / "predictions.csv", header + "\n" + csv_);
     }
-    for (const std::string& mask : masks_) {
-      r["files"].push_back("masks/" + mask);
-      if (request_.options.label_entropies) r["files"].push_back("entropy/" + mask);
+    for (const auto* places : {&masks_, &entropy_maps_, &heat_})
+      for (const std::string& place : *places) r["files"].push_back(place);
+    if (explainer_) {
+      r["files"].push_back("report.html");
+      definitions["heat"] =
+          "Grad-CAM (doi 10.1109/ICCV.2017.74) of the class at layer " + explainer_->layer() +
+          ", of the image as it is, not mirrored: what lies below zero is zero, and the greatest is 1";
+      write_text(folder_ / "report.html", picture_page(r, folder_));
     }
     write_text(folder_ / "report.json", json_text(r));
   }
@@ -247,7 +276,8 @@ class Processor {
   std::size_t refused_ = 0;
   bool has_information_ = false, has_spread_ = false;
   std::string csv_;
-  std::set<std::string> masks_;
+  std::set<std::string> masks_, entropy_maps_, heat_;
+  std::optional<engine::Explainer> explainer_;
   Timings timings_;
 };
 

@@ -22,11 +22,12 @@ struct PicturesRequest {
   int threads = 0;  ///< 0: one per core.
   engine::Precision precision = engine::Precision::f32;
   bool replace = false;  ///< An output folder that exists.
+  int heat_maps = 0;     ///< Of the first so many images with a class, as heat/<name>.png and in report.html.
 };
 
-/// Classes (and labels) of single images: writes report.json, predictions.csv where the model has classes, and masks,
-/// whole or not at all. What cannot be read is listed, and the others go on. Returns the content of report.json (schema
-/// oncotome.pictures/1). Throws Error, that of the first image when none could be read.
+/// Classes (and labels) of single images: writes report.json, predictions.csv where the model has classes, masks and
+/// heat maps with report.html, whole or not at all. What cannot be read is listed, and the others go on. Returns the
+/// content of report.json (schema oncotome.pictures/1). Throws Error, that of the first image when none could be read.
 nlohmann::json process_pictures(const PicturesRequest& request, const Job& job);
 
 /// Whether inputs of a package are images each for itself: it is one for images, and there are PNG or JPEG among them

@@ -327,3 +327,45 @@ def a_model_with_weights_of_another_network(folder):
 def a_result_in_place_of_its_pictures(folder):
     place = picture(folder, png(folder).read_bytes())
     return ("oncotome", "classify", place, "-m", lenet(folder), "-o", place, "--overwrite", "--quiet")
+
+
+def explain(place, model_, *more):
+    return ("oncotome", "explain", place, "-m", model_, "-o", "OUTPUT", "--quiet", *more)
+
+
+@case(2, "usage")
+def a_layer_that_the_network_does_not_have(folder):
+    return explain(png(folder), lenet(folder), "--layer", "layer4")
+
+
+@case(2, "usage")
+def a_layer_behind_the_head(folder):
+    return explain(png(folder), lenet(folder), "--layer", "fc2")
+
+
+@case(2, "usage")
+def a_class_that_the_model_does_not_know(folder):
+    return explain(png(folder), lenet(folder), "--class", "Zebra")
+
+
+@case(2, "usage")
+def an_explanation_by_a_model_that_has_no_classes(folder):
+    unet = write_package(folder / "unet", unet_weights(np.random.default_rng(1), classes=0), (16, 16), classes=0, labels=2)
+    return explain(png(folder), unet)
+
+
+@case(2, "usage")
+def an_explanation_by_a_model_for_studies(folder):
+    return explain(png(folder), DEMO_MODEL)
+
+
+@case(2, "usage")
+def an_explanation_of_several_images(folder):
+    place = picture(folder, png(folder).read_bytes())
+    (place / "Zebrafish_2.png").write_bytes(png(folder).read_bytes())
+    return explain(place, lenet(folder))
+
+
+@case(11, "input.unreadable")
+def an_explanation_of_a_picture_that_is_none(folder):
+    return explain(picture(folder, b"no picture"), lenet(folder))

@@ -30,7 +30,7 @@ def lenet_weights(random, side, classes=3):
     return weights
 
 
-def unet_weights(random, classes=3, labels=2):
+def unet_weights(random, classes=3, labels=2, dimensions=2):
     weights = {}
 
     def conv(name, *shape, bias=False):
@@ -40,14 +40,14 @@ def unet_weights(random, classes=3, labels=2):
 
     for name, before, after in (("encoder.0", 1, 4), ("encoder.1", 4, 8), ("decoder.0", 8, 4)):
         for j, channels in enumerate((before, after)):
-            conv(f"{name}.{j}.conv", after, channels, 3, 3)
+            conv(f"{name}.{j}.conv", after, channels, *[3] * dimensions)
             norm = f"{name}.{j}.norm"
             weights[f"{norm}.weight"] = random.uniform(0.5, 1.5, after).astype(np.float32)
             weights[f"{norm}.bias"] = random.normal(0, 0.2, after).astype(np.float32)
             weights[f"{norm}.running_mean"] = random.normal(0, 0.2, after).astype(np.float32)
             weights[f"{norm}.running_var"] = random.uniform(0.5, 2, after).astype(np.float32)
-    conv("decoder.0.up", 8, 4, 2, 2, bias=4)
-    conv("head", labels, 4, 1, 1, bias=labels)
+    conv("decoder.0.up", 8, 4, *[2] * dimensions, bias=4)
+    conv("head", labels, 4, *[1] * dimensions, bias=labels)
     if classes:
         conv("fc", classes, 8, bias=classes)
     return weights

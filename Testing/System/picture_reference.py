@@ -3,7 +3,8 @@
 """What PyTorch gives for the packages of test_pictures.py: picture_reference.py IN.npz OUT.npz, in a Python with torch.
 
 IN holds weights by their names, and pictures "picture <name>" [H,W], 0 to 255; "mirror" whether W is mirrored too, "size".
-OUT holds "<name> classes" (probabilities) and, of a network with a head for labels, "<name> labels" [K,H,W].
+OUT holds "<name> classes" (probabilities) and, of a network with a head for labels, "<name> labels" [K,H,W], else "<name> heat" [H,W]: Grad-CAM of
+the most probable class at the last maxima, stretched from 0 to 1 before and after it is resized to the network's input.
 """
 import sys
 
@@ -12,12 +13,31 @@ import torch
 import torch.nn.functional as F
 
 
-def lenet(w, x):
+def lenet_features(w, x):
     x = F.max_pool2d(F.relu(F.conv2d(x, w["conv1.weight"], w["conv1.bias"])), 2)
-    x = F.max_pool2d(F.relu(F.conv2d(x, w["conv2.weight"], w["conv2.bias"])), 2).flatten(1)
-    x = F.relu(F.linear(x, w["fc1.weight"], w["fc1.bias"]))
+    return F.max_pool2d(F.relu(F.conv2d(x, w["conv2.weight"], w["conv2.bias"])), 2)
+
+
+def lenet_head(w, x):
+    x = F.relu(F.linear(x.flatten(1), w["fc1.weight"], w["fc1.bias"]))
     x = F.relu(F.linear(x, w["fc2.weight"], w["fc2.bias"]))
-    return None, F.linear(x, w["fc3.weight"], w["fc3.bias"])
+    return F.linear(x, w["fc3.weight"], w["fc3.bias"])
+
+
+def lenet(w, x):
+    return None, lenet_head(w, lenet_features(w, x))
+
+
+def stretched(x):
+    return (x - x.min()) / (1e-7 + (x - x.min()).max())
+
+
+def lenet_heat(w, x):
+    features = lenet_features(w, x).requires_grad_()
+    logits = lenet_head(w, features)
+    slopes, = torch.autograd.grad(logits[0, logits.argmax()], features)
+    cam = F.relu((features * slopes.mean((2, 3), keepdim=True)).sum(1, keepdim=True)).detach()
+    return stretched(F.interpolate(stretched(cam), x.shape[2:], mode="bilinear", align_corners=False))
 
 
 def unet(w, x):
@@ -53,6 +73,8 @@ def main():
             if found is not None:
                 labels.append(found.flip(axes).softmax(1))
         out[f"{name} classes"] = np.mean(classes, 0)
+        if network is lenet:
+            out[f"{name} heat"] = F.interpolate(lenet_heat(w, x), picture.shape, mode="bilinear", antialias=True)[0, 0].numpy()
         if labels:
             mean = torch.stack(labels).mean(0)
             out[f"{name} labels"] = F.interpolate(mean, picture.shape, mode="bilinear", antialias=True)[0].numpy()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Single images: classify, and segment for a folder of pictures, against PyTorch on the same weights."""
+"""Single images: classify, segment for a folder of pictures, and explain, against PyTorch on the same weights."""
 import csv
 import json
 import os
@@ -11,6 +11,7 @@ import unittest
 import jsonschema
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from PIL import Image
 
 from bad_input import bytes_of, slice_of
@@ -253,6 +254,90 @@ class Pictures(WithFolder):
         sure = write_package(self.folder / "sure", self.lenet, SIZE, change=gated(1, max_energy=-1e9))
         report, _ = self.job("classify", "sure-result", model=sure)
         self.assertIn("energy", report["images"][0]["refused"])
+
+    def compare_heat(self, path, name, reference, left):
+        """The right one of the two pictures is the left one under the heat: up to seven tenths of a glow from black to white."""
+        sheet = np.asarray(Image.open(path)).astype(float)
+        height, width = np.round(np.array(self.arrays[name].shape) * 320 / max(self.arrays[name].shape)).astype(int)
+        top = sheet.shape[0] - 16 - height
+        plain, hot = (sheet[top:top + height, x:x + width] for x in (left, left + width + 4))
+        self.assertGreater(np.ptp(plain), 100)
+        heat = np.asarray(Image.fromarray(reference[f"{name} heat"]).resize((width, height), Image.BILINEAR), float)
+        glow = 255 * np.clip(3 * heat[..., None] - [0, 1, 2], 0, 1)
+        self.assertLess(np.abs(hot - (plain + 0.7 * heat[..., None] * (glow - plain))).max(), 2.5)
+        self.assertGreater(np.abs(hot - plain).max(), 50)
+
+    def test_heat_maps_are_those_of_pytorch(self):
+        report, _ = self.job("classify", "heat", "--heat", 2)
+        reference = self.reference(self.lenet)
+        self.assertEqual([image.get("heat") for image in report["images"]], ["heat/a.png", "heat/b/c.png", None, None])
+        for image in report["images"][:2]:
+            self.compare_heat(self.folder / "heat" / image["heat"], image["path"], reference, 12)
+        page = (self.folder / "heat" / "report.html").read_text()
+        self.assertEqual(page.count("data:image/png;base64,"), 2)
+        self.assertIn("2 of 4 images are shown", page)
+        self.assertIn(report["images"][0]["class"], page)
+
+    def explain(self, name, image, *arguments, model=None):
+        result = self.folder / name
+        done("oncotome", "explain", image, "--model", model or self.model, "--output", result, "--quiet", *arguments)
+        report = json.loads((result / "explanation.json").read_text())
+        jsonschema.validate(report, json.loads((ROOT / "Data/Schemas/explanation-1.schema.json").read_text()))
+        self.assertEqual(sorted(p.name for p in result.iterdir()), sorted(report["files"]))
+        return report, {file: np.asarray(Image.open(result / file)) for file in report["files"] if file.endswith(".png")}
+
+    def test_a_picture_is_explained(self):
+        report, pictures = self.explain("explained", self.place / "a.png")
+        _, rows = self.job("classify", "of-explained", source=self.place / "a.png")
+        self.assertEqual((report["layer"], report["class"]), ("conv2.max_pool", rows["a.png"]["class"]))
+        for c in CLASSES:
+            self.assertAlmostEqual(report["probabilities"][c], float(rows["a.png"][f"p_{c}"]), places=6)
+        self.compare_heat(self.folder / "explained" / "gradcam.png", "a.png", self.reference(self.lenet), 12)
+        # Six filters of 5 x 5, three in a row, each voxel 10 x 10 pixels, by the greatest of each.
+        weights = self.lenet["conv1.weight"][:, 0]
+        shares = weights / np.abs(weights).max((1, 2), keepdims=True)
+        top = pictures["filters.png"].shape[0] - 12 - 2 * 54
+        for i, filter_ in enumerate(np.round(255 * (shares + 1) / 2)):
+            y, x = top + i // 3 * 54, 12 + i % 3 * 54
+            found = pictures["filters.png"][y + 5:y + 50:10, x + 5:x + 50:10].astype(float)
+            self.assertLessEqual(np.abs(found - filter_[..., None]).max(), 1)
+        other, pictures = self.explain("other", self.place / "a.png", "--layer", "conv1", "--class", CLASSES[2])
+        self.assertEqual((other["layer"], other["class"]), ("conv1", CLASSES[2]))
+        self.assertEqual(other["probability"], report["probabilities"][CLASSES[2]])
+        self.assertEqual(pictures["features_conv1.png"].shape[0], 34 + 2 * (2 * 28 + 4) + 12)
+        twice = run("oncotome", "explain", self.place / "a.png", "-m", self.model, "-o", self.folder / "other", "-q")
+        self.assertEqual(twice.returncode, 70)
+
+    def test_a_volume_is_explained(self):
+        """Where it is brightest there is heat, on the slice that is shown of it too."""
+        def in_3d(m):
+            m["network"].update(dimensions=3, input_size=[16, 16, 16])
+
+        weights = unet_weights(np.random.default_rng(5), dimensions=3)
+        model = write_package(self.folder / "volumes", weights, SIZE, labels=2, change=in_3d)
+        values = np.random.default_rng(2).uniform(0, 60, (20, 24, 28)).astype(np.float32)
+        values[12:16, 4:9, 5:10] = 255
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing((1, 1, 2))
+        sitk.WriteImage(image, str(self.folder / "volume.nii.gz"))
+        report, pictures = self.explain("volume-explained", self.folder / "volume.nii.gz", model=model)
+        self.assertEqual(report["layer"], "encoder.1.1.norm.relu")
+        self.assertEqual(pictures["features_encoder.1.1.norm.relu.png"].shape[0], 34 + 3 * (6 * 8 + 4) + 12)
+        sheet = pictures["gradcam.png"].astype(int)
+        self.assertGreater((sheet[..., 0] - sheet[..., 2]).max(), 60)
+        refused = run("oncotome", "classify", self.place, "-m", model, "-o", self.folder / "none", "-q")
+        self.assertEqual(refused.returncode, 52)
+
+    def test_what_is_wrong_is_said_with_what_would_be_right(self):
+        def said(*arguments):
+            result = run("oncotome", "explain", self.place / "a.png", "-m", self.model, "-o", self.folder / "never", *arguments)
+            self.assertEqual(result.returncode, 2)
+            self.assertEqual(result.stderr.count("\n"), 1)
+            return result.stderr
+
+        self.assertIn("has no layer 'conv3'; it has input, conv1, conv2, fc1, fc2, fc3", said("--layer", "conv3"))
+        self.assertIn("the last that does is 'conv2.max_pool'", said("--layer", "fc1"))
+        self.assertIn("it has meningioma, glioma, of any kind, pituitary", said("--class", "zebra"))
 
     def test_a_result_that_exists_is_replaced_only_when_asked(self):
         self.job("classify", "twice")
