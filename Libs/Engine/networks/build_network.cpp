@@ -33,6 +33,7 @@ void check(const NetworkConfig& config, const Family& family) {
           family.segments ? "it must have 0 to 4096 labels" : "it has no labels, as it does not segment");
   require(config.classes + config.labels > 0,
           family.segments ? "it must have classes or labels" : "it must have classes");
+  require(!config.deep_supervision || config.labels > 0, "it has no lower stages to supervise, as it does not segment");
   for (std::size_t a = 0; a < 3; ++a)
     require(within(config.input_size[a], 1, a == 0 && config.dimensions == 2 ? 1 : 4096),
             "input_size must be [depth, height, width] of 1 to 4096, and 1 deep in 2-D");

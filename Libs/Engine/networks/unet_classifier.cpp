@@ -17,7 +17,7 @@ class Builder {
       x = stage("encoder." + std::to_string(s), x, config_.features[s], s > 0 ? 2 : 1);
       skips.push_back(x);
     }
-    if (config_.labels > 0) outputs.push_back(segmentation(skips));
+    if (config_.labels > 0) outputs = segmentation(skips);
     if (config_.classes > 0) outputs.push_back(net_.linear("fc", net_.dropout(net_.mean(x)), config_.classes));
     return net_.take(outputs);
   }
@@ -32,14 +32,19 @@ class Builder {
     return x;
   }
 
-  int segmentation(const std::vector<int>& skips) {
+  // Full resolution first; of the lower stages all but the lowest, as nnU-Net has it.
+  std::vector<int> segmentation(const std::vector<int>& skips) {
+    std::vector<int> outputs;
     int x = skips.back();
     for (std::size_t s = skips.size() - 1; s-- > 0;) {
       const std::string name = "decoder." + std::to_string(skips.size() - 2 - s);
       x = net_.concat(net_.up(name + ".up", x, config_.features[s]), skips[s]);
       x = stage(name, x, config_.features[s], 1);
+      if (config_.deep_supervision && s > 0 && s + 2 < skips.size())
+        outputs.insert(outputs.begin(), net_.linear(kDeepHeads + std::to_string(s), x, config_.labels));
     }
-    return net_.linear("head", x, config_.labels);
+    outputs.insert(outputs.begin(), net_.linear("head", x, config_.labels));
+    return outputs;
   }
 
   const NetworkConfig& config_;
@@ -50,6 +55,8 @@ Graph build(const NetworkConfig& config) {
   bool sane = config.features.size() >= 2 && config.features.size() <= 8;
   for (const std::int64_t f : config.features) sane = sane && f >= 1 && f <= 4096;
   if (!sane) throw Error(ErrorCode::model_invalid, "a unet_classifier must have 2 to 8 stages of 1 to 4096 features");
+  if (config.deep_supervision && config.features.size() < 4)
+    throw Error(ErrorCode::model_invalid, "deep supervision needs a unet_classifier of 4 stages or more");
   return Builder(config).build();
 }
 

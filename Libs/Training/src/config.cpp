@@ -94,6 +94,7 @@ engine::NetworkConfig read_network(Fields fields) {
   n.in_channels = fields.integer("in_channels", 1, 1, 64);
   n.input_size = fields.get<engine::Dhw>("input_size");
   n.features = fields.get<std::vector<std::int64_t>>("features", {});
+  n.deep_supervision = fields.get<bool>("deep_supervision", false);
   for (const std::int64_t extent : n.input_size)
     if (extent < 1 || extent > 4096) fields.refuse("input_size", "must be [D, H, W], each 1 to 4096");
   if (n.dimensions == 2 && n.input_size[0] != 1) fields.refuse("input_size", "must be [1, H, W] of a 2-D network");

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "losses.h"
 
+#include <cmath>
+
+#include "oncotome/core/axes.h"
+
 namespace oncotome::training {
 
 using at::Tensor;
@@ -10,6 +14,17 @@ Tensor class_loss(const Tensor& logits, const Tensor& classes, const Tensor& cla
   return at::cross_entropy_loss(logits.flatten(1), classes, class_weights, at::Reduction::Mean, kUnknown,
                                 label_smoothing);
 }
+
+namespace {
+
+// Every n-th voxel along each axis, so that there are as many as the logits have.
+Tensor thinned(Tensor masks, const Tensor& logits) {
+  for (std::int64_t a = 1; a <= logits.dim() - axes::D; ++a)
+    masks = masks.slice(-a, 0, masks.size(-a), masks.size(-a) / logits.size(-a));
+  return masks;
+}
+
+}  // namespace
 
 Tensor total_loss(const std::vector<Tensor>& logits, const Targets& targets, const LossConfig& how,
                   const Tensor& class_weights) {
@@ -23,9 +38,14 @@ Tensor total_loss(const std::vector<Tensor>& logits, const Targets& targets, con
       add(logits.front().sum(), 0);
     } else {
       const bool all = known.numel() == targets.masks.size(0);
-      const Tensor of = all ? logits.front() : logits.front().index_select(0, known);
       const Tensor truth = all ? targets.masks : targets.masks.index_select(0, known);
-      add(segmentation_loss(of, truth, how.dice, how.cross_entropy), how.segmentation);
+      const std::size_t stages = logits.size() - (targets.classes.defined() ? 1 : 0);
+      // Halves, quarters, ... of the first one's, and 1 together.
+      double weight = how.segmentation / (2 - std::pow(0.5, static_cast<double>(stages) - 1));
+      for (std::size_t s = 0; s < stages; ++s, weight /= 2) {
+        const Tensor of = all ? logits[s] : logits[s].index_select(0, known);
+        add(segmentation_loss(of, thinned(truth, of), how.dice, how.cross_entropy), weight);
+      }
     }
   }
   if (targets.classes.defined())

@@ -25,8 +25,8 @@ at::Tensor class_loss(const at::Tensor& logits, const at::Tensor& classes, const
 /// voxels' mean cross entropy. Float32 of the CPU; masks are known everywhere.
 at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& masks, double dice, double cross_entropy);
 
-/// Their weighted sum over the heads; `logits` in the network's order. Zero for a head of which the batch knows
-/// nothing.
+/// Their weighted sum over the heads; `logits` in the network's order. With deep supervision each lower stage counts
+/// half as much as the one above, by every other voxel of its masks. Zero for a head of which the batch knows nothing.
 at::Tensor total_loss(const std::vector<at::Tensor>& logits, const Targets& targets, const LossConfig& how,
                       const at::Tensor& class_weights);
 

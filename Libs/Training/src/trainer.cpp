@@ -286,14 +286,15 @@ void Trainer::run() {
 
 engine::Weights Trainer::weights() const {
   engine::Weights out;
-  for (const auto& [name, value] : network_->values()) out.emplace(name, network_->exported(name, value));
+  for (const auto& [name, value] : network_->values())
+    if (name.rfind(engine::kDeepHeads, 0) != 0) out.emplace(name, network_->exported(name, value));
   return out;
 }
 
 std::int64_t Trainer::parameter_count() const {
   std::int64_t count = 0;
-  for (const auto& [name, value] : network_->values())
-    if (name.find(".running_") == std::string::npos) count += value.numel();
+  for (const auto& [name, value] : weights())
+    if (name.find(".running_") == std::string::npos) count += static_cast<std::int64_t>(value.values.size());
   return count;
 }
 

@@ -27,7 +27,7 @@ class Trainer {
 
   /// What the network says of a part's images.
   std::vector<Answer> answers(Part part);
-  /// Values by name, as model packages have them.
+  /// Values by name, as model packages have them: without the heads of deep supervision.
   engine::Weights weights() const;
   /// One line per epoch, and the number of the best one, from 1.
   const std::vector<nlohmann::json>& history() const { return history_; }

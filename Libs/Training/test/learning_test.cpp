@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "losses.h"
@@ -346,6 +347,29 @@ TEST(Learning, An_image_without_a_mask_teaches_the_other_head_alone) {
   const Tensor alone = plain_segmentation_loss(of, masks.view({2, 8, 8}));
   EXPECT_NEAR(total_loss(logits, p.targets, p.loss, {}).item<double>(),
               (alone + class_loss(logits[1], p.targets.classes, {}, 0)).item<double>(), 1e-5);
+}
+
+TEST(Learning, Lower_stages_count_half_as_much_each) {
+  engine::NetworkConfig config{"unet_classifier", 2, 1, 3, 2, {1, 32, 32}, {2, 3, 4, 5, 6}, true};
+  Network network(engine::build_network(config), engine::initial_weights(config, 1), 2, {});
+  const std::vector<Tensor> logits = network.forward(input({2, 1, 1, 32, 32}, 3), 1);
+  ASSERT_EQ(logits.size(), 4U);
+  const Targets targets{at::tensor(std::vector<std::int64_t>{0, 2}, at::kLong),
+                        (input({2, 1, 32, 32}, 4) > 0).to(at::kLong)};
+  double expected = class_loss(logits[3], targets.classes, {}, 0).item<double>();
+  for (std::int64_t s = 0; s < 3; ++s) {
+    EXPECT_EQ(logits[static_cast<std::size_t>(s)].size(2), 32 >> s);
+    Tensor masks = at::empty({2, 32 >> s, 32 >> s}, at::kLong);
+    for (std::int64_t y = 0; y < masks.size(1); ++y)
+      for (std::int64_t x = 0; x < masks.size(2); ++x)
+        masks.select(1, y).select(1, x).copy_(targets.masks.select(1, 0).select(1, y << s).select(1, x << s));
+    const double weight = std::array<double, 3>{4.0 / 7, 2.0 / 7, 1.0 / 7}[static_cast<std::size_t>(s)];
+    expected += weight * plain_segmentation_loss(logits[static_cast<std::size_t>(s)], masks).item<double>();
+  }
+  const Tensor loss = total_loss(logits, targets, {}, {});
+  EXPECT_NEAR(loss.item<double>(), expected, 1e-5);
+  loss.backward();
+  for (const auto& [name, value] : network.parameters()) EXPECT_TRUE(value.grad().defined()) << name;
 }
 
 TEST(Learning, Schedules_begin_warm_and_end_at_their_floor) {

@@ -211,6 +211,32 @@ TEST(Training, Frozen_layers_and_given_weights_stay) {
   EXPECT_GT(learned, 5);
 }
 
+TEST(Training, The_heads_of_lower_stages_teach_and_are_not_written) {
+  Training t;
+  t.config["network"]["features"] = {4, 6, 8, 10};
+  t.config["network"]["deep_supervision"] = true;
+  t.config["epochs"] = 2;
+  const json summary = t.run();
+  std::int64_t values = 0;
+  for (const auto& [name, tensor] : engine::read_safetensors((t.model() / "weights.safetensors").string())) {
+    EXPECT_NE(name.rfind("deep.", 0), 0U) << name;
+    if (name.find(".running_") == std::string::npos) values += static_cast<std::int64_t>(tensor.values.size());
+  }
+  EXPECT_EQ(summary["parameters"], values);
+  engine::read_package_weights(engine::read_model_package(t.model().string()));
+  Training other;
+  other.config["network"]["features"] = {4, 6, 8, 10};
+  other.config["epochs"] = 2;
+  other.run();
+  EXPECT_NE(text_of(t.model() / "weights.safetensors"), text_of(other.model() / "weights.safetensors"));
+  Training small;
+  small.config["network"]["features"] = {4, 6, 8};
+  small.config["network"]["deep_supervision"] = true;
+  EXPECT_EQ(small.refusal("4 stages"), ErrorCode::model_invalid);
+  small.config["network"]["architecture"] = "lenet5";
+  EXPECT_EQ(small.refusal("lenet5"), ErrorCode::model_invalid);
+}
+
 TEST(Training, A_head_of_another_size_begins_anew_and_that_is_told) {
   Training first;
   first.config["epochs"] = 1;

@@ -19,7 +19,12 @@ struct NetworkConfig {
   std::int64_t labels = 0;  ///< Background too.
   Dhw input_size{1, 224, 224};
   std::vector<std::int64_t> features{};  ///< Of the stages of a U-Net, full resolution first.
+  /// Between the two, logits of the lower stages of a U-Net's way up too; for training alone (arXiv:1409.5185).
+  bool deep_supervision = false;
 };
+
+/// What the names of those heads' weights begin with.
+constexpr const char* kDeepHeads = "deep.";
 
 /// In alphabetical order.
 std::vector<std::string> network_names();
