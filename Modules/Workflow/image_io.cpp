@@ -46,11 +46,16 @@ struct Stored {
 
 [[noreturn]] void damaged() { throw Error(ErrorCode::input_unreadable, "it is damaged or not what its ending says"); }
 
+void check_size(std::int64_t width, std::int64_t height) {
+  if (width < 1 || height < 1) damaged();
+  if (width > kMostPixels / height) throw Error(ErrorCode::input_unsupported, "the picture has more than 2^28 pixels");
+}
+
 // Sizes the rest by the header that was read.
 void shape(Stored& out, std::int64_t width, std::int64_t height, std::int64_t channels, bool is_deep = false) {
-  if (width < 1 || height < 1 || channels < 1) damaged();
+  check_size(width, height);
+  if (channels < 1) damaged();
   if (channels > 4) throw Error(ErrorCode::input_unsupported, "the picture has more than four channels");
-  if (width > kMostPixels / height) throw Error(ErrorCode::input_unsupported, "the picture has more than 2^28 pixels");
   out.width = width;
   out.height = height;
   out.channels = channels;
@@ -81,6 +86,7 @@ class PngDecoder {
   Stored decode() {
     if (!read_header()) damaged();
     const auto height = static_cast<std::size_t>(png_get_image_height(png_, info_));
+    check_size(png_get_image_width(png_, info_), png_get_image_height(png_, info_));
     if (packed_row_ > kMostInflated * bytes_.size() / height) damaged();
     Stored out;
     shape(out, png_get_image_width(png_, info_), png_get_image_height(png_, info_), png_get_channels(png_, info_),

@@ -70,7 +70,7 @@ class Pictures(WithFolder):
         np.savez(given, mirror=mirror, size=SIZE, **weights,
                  **{f"picture {name}": values.astype(np.float32) for name, values in self.arrays.items()})
         subprocess.run([TORCH_PYTHON, ROOT / "Testing/System/picture_reference.py", given, out], check=True)
-        return np.load(out)
+        return dict(np.load(out))
 
     def compare(self, rows, reference):
         self.assertEqual(list(rows), sorted(self.arrays))
@@ -128,7 +128,7 @@ class Pictures(WithFolder):
         self.assertEqual(report["labels"], [{"value": 7, "name": "Tumor"}])
 
     def test_an_ensemble_is_the_mean_of_its_members(self):
-        other = write_package(self.folder / "other", lenet_weights(np.random.default_rng(8), SIZE[0]), SIZE)
+        other = write_package(self.folder / "member", lenet_weights(np.random.default_rng(8), SIZE[0]), SIZE)
         report, rows = self.job("classify", "ensemble", "--model", other)
         self.assertEqual([m["sha256"] for m in report["members"]], [
             json.loads((package / "model.json").read_text())["weights"]["sha256"] for package in (self.model, other)])

@@ -23,7 +23,7 @@ class Digits(WithFolder):
         subprocess.run([sys.executable, EXAMPLE / "prepare.py", cls.folder / "data"], check=True)
         shutil.copy(EXAMPLE / "train.json", cls.folder)
 
-    def configuration(self, name, **changes):
+    def configuration(self, name, /, **changes):
         content = json.loads((EXAMPLE / "train.json").read_text())
         for key, value in changes.items():
             if isinstance(value, dict):
