@@ -258,6 +258,7 @@ void write_mask_png(const std::string& path, std::int64_t width, std::int64_t he
 void write_deep_png(const std::string& path, std::int64_t width, std::int64_t height, const std::vector<float>& values,
                     double scale) {
   std::vector<std::uint16_t> deep;
+  deep.reserve(values.size());
   for (const float value : values)
     deep.push_back(
         static_cast<std::uint16_t>(std::lround(std::clamp(scale * static_cast<double>(value), 0.0, 65535.0))));

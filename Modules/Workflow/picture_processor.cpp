@@ -93,6 +93,7 @@ class Processor {
     std::vector<engine::ModelPackage> packages;
     std::vector<const engine::ModelPackage*> pointers;
     packages.reserve(paths.size());
+    pointers.reserve(paths.size());
     for (const std::string& path : paths) pointers.push_back(&packages.emplace_back(engine::read_model_package(path)));
     engine::check_image_ensemble(pointers, options);
     return packages;

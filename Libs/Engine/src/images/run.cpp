@@ -253,6 +253,7 @@ void check_image_ensemble(const std::vector<const ModelPackage*>& packages, cons
   const ImageInference& first = image_inference(*packages.at(0));
   const auto names = [](const auto& named) {
     std::vector<std::string> out;
+    out.reserve(named.size());
     for (const auto& item : named) out.push_back(item.name);
     return out;
   };
