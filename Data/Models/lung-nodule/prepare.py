@@ -8,6 +8,7 @@ beside this file unless it is given.
 """
 import csv
 import pathlib
+import re
 import sys
 import tarfile
 
@@ -16,7 +17,7 @@ folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else pathlib.Path(__file
 folder.mkdir(parents=True, exist_ok=True)
 if source.is_file():
     with tarfile.open(source) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, [m for m in archive if m.isfile() and re.fullmatch(r"(\./)?((train|val)/)?\w+\.(jpg|txt)", m.name)])
     source = folder
 with open(folder / "manifest.csv", "w", newline="") as file:
     rows = csv.writer(file)
