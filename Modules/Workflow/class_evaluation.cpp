@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <optional>
@@ -21,52 +20,7 @@ using nlohmann::json;
 
 [[noreturn]] void unreadable(const std::string& what) { throw Error(ErrorCode::input_unreadable, what); }
 
-/// A list with a line of columns first, read line by line.
-class Table {
- public:
-  Table(const std::string& path, std::string name) : file_(path, std::ios::binary), name_(std::move(name)) {
-    if (!file_) throw Error(ErrorCode::input_not_found, "the list of " + name_ + " cannot be opened");
-    std::string line;
-    std::getline(file_, line);
-    if (line.rfind("\xef\xbb\xbf", 0) == 0) line.erase(0, 3);  // as spreadsheets begin UTF-8
-    columns_ = csv_cells(line);
-    const std::set<std::string> all(columns_.begin(), columns_.end());
-    if (all.size() != columns_.size()) unreadable("the list of " + name_ + " has two columns of one name");
-  }
-
-  const std::vector<std::string>& columns() const { return columns_; }
-  bool has(const std::string& name) const { return std::count(columns_.begin(), columns_.end(), name) > 0; }
-  void need(const char* name) const {
-    if (!has(name)) unreadable("the list of " + name_ + " has no column '" + name + "'");
-  }
-
-  bool next() {
-    std::string line;
-    while (std::getline(file_, line)) {
-      ++number_;
-      cells_ = csv_cells(line);
-      if (cells_.size() == 1 && cells_[0].empty()) continue;
-      if (cells_.size() != columns_.size()) unreadable(place() + " has not as many cells as its first line");
-      return true;
-    }
-    return false;
-  }
-
-  /// Empty where there is no such column.
-  std::string cell(const std::string& name) const {
-    const auto at = std::find(columns_.begin(), columns_.end(), name) - columns_.begin();
-    return static_cast<std::size_t>(at) < cells_.size() ? cells_[static_cast<std::size_t>(at)] : std::string();
-  }
-  std::string place() const { return "line " + std::to_string(number_) + " of the list of " + name_; }
-
- private:
-  std::ifstream file_;
-  const std::string name_;
-  std::vector<std::string> columns_, cells_;
-  int number_ = 1;
-};
-
-std::vector<double> probabilities_of(const Table& table, const std::vector<std::string>& classes) {
+std::vector<double> probabilities_of(const CsvTable& table, const std::vector<std::string>& classes) {
   constexpr double kRounding = 1e-3;
   std::vector<double> out;
   double sum = 0;
@@ -150,7 +104,7 @@ json definitions(bool is_grouped) {
 }  // namespace
 
 Predictions read_predictions(const std::string& path) {
-  Table table(path, "predictions");
+  CsvTable table(path, "the list of predictions");
   table.need("path");
   Predictions out;
   for (const std::string& column : table.columns())
@@ -166,7 +120,7 @@ Predictions read_predictions(const std::string& path) {
 }
 
 std::vector<ImageTruth> read_image_truth(const std::string& path) {
-  Table table(path, "true classes");
+  CsvTable table(path, "the list of true classes");
   table.need("path");
   table.need("class");
   std::vector<ImageTruth> out;

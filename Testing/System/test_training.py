@@ -100,7 +100,7 @@ class Digits(WithFolder):
         for name, changes, words in (
                 ("key.json", {"epoch": 3}, "epoch"),
                 ("network.json", {"network": {"architecture": "lenet7"}}, "lenet7"),
-                ("manifest.json", {"data": {"manifest": "data/none.csv"}}, "no manifest"),
+                ("manifest.json", {"data": {"manifest": "data/none.csv"}}, "the manifest cannot be opened"),
                 ("weights.json", {"initial": {"weights": "none.safetensors"}}, "none.safetensors"),
                 ("rate.json", {"optimizer": {"name": "sgd", "learning_rate": 1000}}, "not finite")):
             with self.subTest(name):

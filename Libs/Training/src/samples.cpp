@@ -2,7 +2,6 @@
 #include "samples.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <set>
 
@@ -24,29 +23,17 @@ struct Row {
 };
 
 std::vector<Row> read_manifest(const fs::path& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(ErrorCode::input_not_found, "there is no manifest of that name");
-  std::string line;
-  std::getline(file, line);
-  std::map<std::string, std::size_t> columns;
-  for (const std::string& name : csv_cells(line)) columns.emplace(name, columns.size());
-  for (const auto& [name, index] : columns)
+  CsvTable table(path.string(), "the manifest");
+  for (const std::string& name : table.columns())
     if (std::set<std::string>{"path", "class", "mask", "group", "part"}.count(name) == 0)
       throw Error(ErrorCode::input_unreadable,
                   "the manifest has a column '" + name + "'; its columns are path, class, mask, group, part");
-  if (columns.count("path") == 0) throw Error(ErrorCode::input_unreadable, "the manifest has no column 'path'");
+  table.need("path");
   std::vector<Row> rows;
-  for (int number = 2; std::getline(file, line); ++number) {
-    const std::vector<std::string> cells = csv_cells(line);
-    if (cells.size() == 1 && cells[0].empty()) continue;
+  while (table.next()) {
+    const auto cell = [&](const char* name) { return table.cell(name); };
     Row row;
-    row.sample.place = "line " + std::to_string(number) + " of the manifest";
-    if (cells.size() != columns.size())
-      throw Error(ErrorCode::input_unreadable, row.sample.place + " has not as many cells as its first line");
-    const auto cell = [&](const char* name) {
-      const auto found = columns.find(name);
-      return found == columns.end() ? std::string() : cells[found->second];
-    };
+    row.sample.place = table.place();
     if (cell("path").empty()) throw Error(ErrorCode::input_unreadable, row.sample.place + " has no path");
     row.sample.path = (path.parent_path() / cell("path")).string();
     if (!cell("mask").empty()) row.sample.mask = (path.parent_path() / cell("mask")).string();
