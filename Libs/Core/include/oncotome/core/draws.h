@@ -8,19 +8,27 @@
 
 namespace oncotome {
 
+/// SplitMix64's output for a state, doi 10.1145/2714064.2660195.
+inline std::uint64_t split_mix(std::uint64_t z) {
+  z += 0x9e3779b97f4a7c15U;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+  return z ^ (z >> 31);
+}
+
 /// What random numbers are for; each purpose has a stream of its own.
 enum class Purpose : std::uint64_t { split, order, augmentation, mixup, dropout, bootstrap, mixture };
 
 /// Random numbers that are a pure function of a seed, a purpose and numbers such as epoch and sample, so that neither
-/// threads nor a resumed run change them (SplitMix64, doi 10.1145/2714064.2660195).
+/// threads nor a resumed run change them (SplitMix64).
 class Draws {
  public:
   Draws(std::uint64_t seed, Purpose purpose, std::initializer_list<std::uint64_t> place)
-      : state_(mix(mix(seed) + static_cast<std::uint64_t>(purpose))) {
-    for (const std::uint64_t number : place) state_ = mix(state_ + number);
+      : state_(split_mix(split_mix(seed) + static_cast<std::uint64_t>(purpose))) {
+    for (const std::uint64_t number : place) state_ = split_mix(state_ + number);
   }
 
-  std::uint64_t next() { return mix(++state_); }
+  std::uint64_t next() { return split_mix(++state_); }
   /// In [0,1).
   double uniform() { return static_cast<double>(next() >> 11) / 9007199254740992.0; }
   double uniform(double low, double high) { return low + uniform() * (high - low); }
@@ -53,13 +61,6 @@ class Draws {
   }
 
  private:
-  static std::uint64_t mix(std::uint64_t z) {
-    z += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-  }
-
   std::uint64_t state_;
 };
 
