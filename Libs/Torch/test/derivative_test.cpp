@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "flat_convolution.h"
 #include "native/backend.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/backend.h"
@@ -13,15 +14,6 @@ namespace {
 using namespace oncotome::engine;
 using oncotome::Error;
 using oncotome::Job;
-
-Node conv(int input, const std::string& name, std::int64_t kernel, std::int64_t stride = 1) {
-  Node node{Op::conv, {input}, name + ".weight"};
-  node.kernel = {1, kernel, kernel};
-  node.stride = {1, stride, stride};
-  node.pad_before = node.pad_after = {0, kernel / 2, kernel / 2};
-  node.channels = 1;
-  return node;
-}
 
 Tensor noise(const std::vector<std::int64_t>& shape, std::uint64_t stream) {
   Tensor t(shape);

@@ -5,19 +5,12 @@
 
 #include <cmath>
 
+#include "flat_convolution.h"
+
 namespace {
 
 using namespace oncotome::engine;
 using oncotome::Job;
-
-Node conv(int input, const std::string& name, std::int64_t kernel, std::int64_t stride = 1) {
-  Node node{Op::conv, {input}, name + ".weight"};
-  node.kernel = {1, kernel, kernel};
-  node.stride = {1, stride, stride};
-  node.pad_before = node.pad_after = {0, kernel / 2, kernel / 2};
-  node.channels = 1;
-  return node;
-}
 
 // Convolutions of ones: the shares along an axis are those of a sum of n numbers out of -1, 0 and 1, whose variance is
 // 2 n / 3 (arXiv:1701.04128, 2.1). Of one and two they are cut by hand; of many they are nearly Gaussian, and the part
