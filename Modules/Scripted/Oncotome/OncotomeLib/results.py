@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where results go in a scene, and the lesions of a table of measurements."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import slicer
+import vtk
+
+from . import terminology
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A row of the measurements; lengths in mm, volumes in ml."""
+
+    number: int
+    volumeMl: float
+    axialDiameterMm: float  # the longest within an axial slice
+    diameterMm: float
+    meanIntensity: float | None
+    touchesBorder: bool
+    centerRas: tuple[float, float, float]  # in the frame of the segmentation, before its parent transform
+
+
+def putUnderStudy(node, reference) -> None:
+    """Moves a node to where the reference lies in subject hierarchy: under its study, if it has one."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), hierarchy.GetItemParent(hierarchy.GetItemByDataNode(reference)))
+
+
+def placeSegmentation(segmentation, reference) -> None:
+    """Gives a segmentation the reference's grid (a DICOM SEG needs it), parent transform and study.
+
+    The CLI module gets volumes without their parent transform, so the labels lie in the reference's own frame.
+    """
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    segmentation.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+    putUnderStudy(segmentation, reference)
+
+
+def show3D(segmentation, visible: bool = True) -> None:
+    segmentation.CreateDefaultDisplayNodes()
+    if visible:
+        segmentation.CreateClosedSurfaceRepresentation()
+    segmentation.GetDisplayNode().SetVisibility3D(visible)
+
+
+def _rows(table):
+    names = [table.GetColumnName(i) for i in range(table.GetNumberOfColumns())]
+    for row in range(table.GetNumberOfRows()):
+        yield {name: table.GetCellText(row, column) for column, name in enumerate(names)}
+
+
+def lesions(table) -> list[Lesion]:
+    """The lesions of a table that TumorSegmentation or LesionMeasurement wrote (centroids there are LPS)."""
+    out = []
+    for row in _rows(table) if table else ():
+        left, posterior, superior = (float(row[f"centroid_{axis}_mm"]) for axis in "lps")
+        out.append(
+            Lesion(
+                number=int(row["lesion"]),
+                volumeMl=float(row["volume_mm3"]) / 1000,
+                axialDiameterMm=float(row["longest_axial_diameter_mm"]),
+                diameterMm=float(row["longest_diameter_mm"]),
+                meanIntensity=float(row["mean_intensity"]) if row.get("mean_intensity") else None,
+                touchesBorder=row.get("touches_border") == "1",
+                centerRas=(-left, -posterior, superior),
+            )
+        )
+    return out
+
+
+def classOfEach(table) -> dict[int, str]:
+    """What LesionClassification said of each lesion: its class with the probability, or why it said nothing."""
+    return {
+        int(row["lesion"]): f"none: {row['refused']}" if row.get("refused") else f"{row['class']} ({float(row['probability']):.0%})"
+        for row in (_rows(table) if table else ())
+    }
+
+
+def jumpTo(lesion: Lesion, segmentation) -> None:
+    """Centers all slice views on a lesion."""
+    world = [0.0, 0.0, 0.0]
+    segmentation.TransformPointToWorld(lesion.centerRas, world)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def lesionLabelmap(segmentation, reference):
+    """A temporary label map of the segments whose category is a lesion's (all, where none is), on the reference's grid."""
+    inner = segmentation.GetSegmentation()
+    ids = [inner.GetNthSegmentID(i) for i in range(inner.GetNumberOfSegments())]
+    entry = vtk.reference("")
+    tag = slicer.vtkSegment.GetTerminologyEntryTagName()
+    chosen = [id for id in ids if inner.GetSegment(id).GetTag(tag, entry) and terminology.isLesion(str(entry))]
+    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Oncotome lesions")
+    if not slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(segmentation, chosen or ids, labelmap, reference):
+        slicer.mrmlScene.RemoveNode(labelmap)
+        raise ValueError(f"The segments of '{segmentation.GetName()}' cannot be laid on the grid of '{reference.GetName()}'.")
+    return labelmap

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of a CLI module: started, watched, cancelled, and its node removed."""
+from __future__ import annotations
+
+import re
+
+import slicer
+import vtk
+
+
+class RunError(RuntimeError):
+    """A run that failed; the text is the CLI module's own line."""
+
+
+class RunCancelled(RunError):
+    """A run that was cancelled."""
+
+
+def cliModule(name: str):
+    """The CLI module of that name; RunError where Slicer has not loaded it."""
+    module = getattr(slicer.modules, name.lower(), None)
+    if module is None:
+        raise RunError(
+            f"The command-line module {name} is not loaded: install the whole Oncotome extension, or add its cli-modules folder "
+            "in Edit / Application Settings / Modules."
+        )
+    return module
+
+
+def errorOf(text: str) -> str:
+    """The line that tells what went wrong, without the program's name: the last of an error output."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"^\w+: error \[[\w ]+\]: ", "", lines[-1]) if lines else "The module ended without saying why."
+
+
+class CliRun:
+    """Runs a CLI module once.
+
+    :param parameters: of the CLI module: strings, numbers, booleans and nodes.
+    :param onChange: called with the run on progress and new output.
+    :param onEnd: called once with the run and its error (RunError, RunCancelled) or None. By then outputs are in the
+        scene. Temporary nodes are removed first.
+    :param temporaries: nodes that are removed when the run ends; createdNodes only when it fails or is cancelled.
+    """
+
+    def __init__(self, name: str, parameters: dict, onChange=None, onEnd=None, temporaries=(), createdNodes=()):
+        self._module = cliModule(name)
+        self._onChange, self._onEnd = onChange, onEnd
+        self._temporaries, self._createdNodes = list(temporaries), list(createdNodes)
+        self.output, self.outputs = "", {}
+        self.node = slicer.cli.createNode(self._module, parameters)
+        self._tag = None
+
+    @property
+    def progress(self) -> int:
+        """0 to 100."""
+        return self.node.GetProgress() if self.node else 100
+
+    @property
+    def busy(self) -> bool:
+        return self.node is not None
+
+    def start(self) -> None:
+        self._tag = self.node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
+        self.node.StartContinuousOutputUpdate()
+        slicer.cli.run(self._module, self.node, None, wait_for_completion=False, update_display=False)
+
+    def wait(self) -> None:
+        """Runs it now, and returns when it has ended."""
+        slicer.cli.run(self._module, self.node, None, wait_for_completion=True, update_display=False)
+        self._end()
+
+    def cancel(self) -> None:
+        """Asks for the end; onEnd follows when the process is gone."""
+        if self.node:
+            self.node.Cancel()
+
+    def abandon(self) -> None:
+        """Cancels and forgets: onEnd is not called. For a scene that closes or a module that goes away."""
+        if self.node:
+            self._onChange = self._onEnd = None
+            self.node.Cancel()
+            self._release()
+            self._removeCreated()
+
+    def _onModified(self, caller, event) -> None:
+        if self.node is None or self._tag is None:
+            return
+        self.output = self.node.GetOutputText()
+        if self._onChange:
+            self._onChange(self)
+        if self.node and not self.node.IsBusy() and self.node.GetStatus() != self.node.Idle:
+            self.node.RemoveObserver(self._tag)
+            self._tag = None
+            import qt
+
+            # Slicer still works with the node while it tells of the change.
+            qt.QTimer.singleShot(0, self._end)
+
+    def _release(self) -> None:
+        if self._tag is not None:
+            self.node.RemoveObserver(self._tag)
+            self._tag = None
+        slicer.mrmlScene.RemoveNode(self.node)
+        self.node = None
+        for node in self._temporaries:
+            slicer.mrmlScene.RemoveNode(node)
+
+    def _removeCreated(self) -> None:
+        for node in self._createdNodes:
+            slicer.mrmlScene.RemoveNode(node)
+
+    def _end(self) -> None:
+        if self.node is None:
+            return
+        self.output = self.node.GetOutputText()
+        status, text = self.node.GetStatus(), self.node.GetErrorText()
+        error = None
+        if status & self.node.ErrorsMask:
+            error = RunError(errorOf(text))
+        elif not status & self.node.Completed:
+            error = RunCancelled("Cancelled.")
+        self._release()
+        if error:
+            self._removeCreated()
+        if self._onEnd:
+            self._onEnd(self, error)
