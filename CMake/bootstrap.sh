@@ -16,7 +16,8 @@ packages=(
 test_packages=(dcmtk dicom3tools orthanc python3 python3-venv python3-pip python3-torch ocl-icd-opencl-dev)
 check_packages=(clang-format clang-tidy clang libclang-rt-14-dev)
 readers=(pydicom==2.4.4 highdicom==0.22.0 SimpleITK==2.3.1 dcmrtstruct2nii==5 nibabel==5.3.2 numpy==1.26.4 jsonschema==4.23.0
-  scipy==1.11.4 surface-distance==0.1 pylibjpeg==2.0.1 pylibjpeg-libjpeg==2.1.0 pylibjpeg-openjpeg==2.3.0 pillow==13.0.0 scikit-learn==1.3.2)
+  scipy==1.11.4 surface-distance==0.1 pylibjpeg==2.0.1 pylibjpeg-libjpeg==2.1.0 pylibjpeg-openjpeg==2.3.0 pillow==13.0.0 scikit-learn==1.3.2 pyflakes==4.1.0)
+slicer=(slicer-core==5.13.31053.0 vtk==9.6.2 numpy==1.26.4)
 
 total=0 step=0
 say() { step=$((step + 1)); printf '\n== [%d/%d] %s\n' "$step" "$total" "$*"; }
@@ -44,10 +45,22 @@ install_packages() {
 # The independent readers that the golden tests compare with.
 install_readers() {
   local venv=build/readers
-  if ! "$venv/bin/python" -c 'import pydicom, highdicom, dcmrtstruct2nii, SimpleITK, nibabel, jsonschema, surface_distance, libjpeg, openjpeg, sklearn' 2>/dev/null; then
+  if ! "$venv/bin/python" -c 'import pydicom, highdicom, dcmrtstruct2nii, SimpleITK, nibabel, jsonschema, surface_distance, libjpeg, openjpeg, sklearn, pyflakes' 2>/dev/null; then
     echo "installing into $venv: ${readers[*]}"
     /usr/bin/python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check "${readers[@]}"
+  else
+    echo "nothing to install"
+  fi
+}
+
+# Slicer's own libraries (0.2 GB to download), which the tests of its module run on besides.
+install_slicer() {
+  local venv=build/slicer
+  if ! "$venv/bin/python" -c 'import slicer' 2>/dev/null; then
+    echo "installing into $venv: ${slicer[*]}"
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check --no-deps "${slicer[@]}"
   else
     echo "nothing to install"
   fi
@@ -100,9 +113,10 @@ case "${1:-}" in
     demo
     ;;
   test)
-    total=4
+    total=5
     say "Packages"; install_packages "${packages[@]}" "${test_packages[@]}"
     say "Independent readers for the golden tests"; install_readers
+    say "Slicer's libraries for the tests of its module"; install_slicer
     say "Building with tests into build/release"; build ON
     say "Tests (those of the whole program, at the end, take some minutes each)"; ctest --preset release --progress
     ;;
