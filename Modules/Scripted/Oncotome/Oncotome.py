@@ -169,7 +169,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.threadsSpinBox.value = parameters.threads
             ui.skipMirroringCheckBox.checked = parameters.skipMirroring
             ui.show3DCheckBox.checked = parameters.show3D
-            ui.classifierSelector.setCurrentIndex(max(0, ui.classifierSelector.findData(parameters.classifier)))
+        self.listClassifiers(model)
         inputs = self.inputs() if parameters else []
         why = _("Choose a model.") if model is None else model.whyNot() or ("" if all(inputs) else _("Choose a volume for each input."))
         ui.applyButton.text = _("Cancel") if run else _("Apply")
@@ -204,12 +204,6 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._models, problems = self.logic.findModels(self.ui.modelFolderEdit.currentPath)
         for problem in problems:
             self.log(problem)
-        self._updating = True
-        self.ui.classifierSelector.clear()
-        for model in self._models:
-            if model.classes and not model.whyNot():
-                self.ui.classifierSelector.addItem(model.title, model.id)
-        self._updating = False
 
     def listModels(self, text=None):
         """Lists the models that outline something and fit the search."""
@@ -223,6 +217,17 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.ui.modelList.addItem(item)
         self._updating = False
         self.updatePanel()
+
+    def listClassifiers(self, model):
+        """Offers the models that know classes and see what the chosen model sees."""
+        box = self.ui.classifierSelector
+        fitting = [m for m in self._models if model and m.classes and m.modality == model.modality and not m.whyNot()]
+        if [box.itemData(i) for i in range(box.count)] != [m.id for m in fitting]:
+            box.clear()
+            for m in fitting:
+                box.addItem(m.title, m.id)
+        if self.parameters and fitting:
+            box.setCurrentIndex(max(0, box.findData(self.parameters.classifier)))
 
     def onModelSelected(self):
         item = self.ui.modelList.currentItem()

@@ -163,6 +163,9 @@ class Widget(Any):
     def item(self, row, column=None):
         return self.items[row] if column is None else self.cells[row, column]
 
+    def itemData(self, index):
+        return self.items[index].data(0)
+
     def findData(self, data):
         return next((i for i, item in enumerate(self.items) if item.data(0) == data), -1)
 
