@@ -64,6 +64,8 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui = self.ui
         self._channelLabels = [getattr(ui, f"channelLabel{i + 1}") for i in range(MAX_CHANNELS)]
         self._channelSelectors = [getattr(ui, f"channelSelector{i + 1}") for i in range(MAX_CHANNELS)]
+        self._progressBar = slicer.qSlicerCLIProgressBar()
+        ui.progressPlace.layout().addWidget(self._progressBar)
         ui.lesionTable.setColumnCount(len(_COLUMNS))
         ui.lesionTable.setHorizontalHeaderLabels(list(_COLUMNS))
         ui.modelFolderEdit.currentPath = slicer.app.settings().value(_MODEL_FOLDER) or ""
@@ -286,14 +288,14 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except (RunError, ValueError) as e:
             self.fail(str(e))
             return
-        self.ui.progressBar.setCommandLineModuleNode(run.node)
+        self._progressBar.setCommandLineModuleNode(run.node)
         self.updatePanel()
 
     def onRunChange(self, run):
         self.ui.logText.setPlainText(run.output)
 
     def onRunEnd(self, run, error):
-        self.ui.progressBar.setCommandLineModuleNode(None)
+        self._progressBar.setCommandLineModuleNode(None)
         self.ui.logText.setPlainText(run.output)
         if isinstance(error, RunCancelled):
             self.ui.statusLabel.text = _("Cancelled.")

@@ -183,6 +183,9 @@ class Widget(Any):
         if "itemSelectionChanged()" in self.signals:
             self.emit("itemSelectionChanged()")
 
+    def layout(self):
+        return Any()
+
     def setVisible(self, visible):
         self.visible = visible
 
@@ -286,6 +289,7 @@ def install():
     util.errorDisplay = util.errors.append
     util.getNodesByClass = nodes_of
     slicer.util = util
+    slicer.qSlicerCLIProgressBar = Any
     sys.modules.update({"slicer": slicer, "vtk": vtk, "qt": qt, "slicer.ScriptedLoadableModule": base, "slicer.i18n": i18n, "slicer.util": util})
     reset()
 
