@@ -19,6 +19,12 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
+# Libraries are found from where they lie: beside what is built, beside what is installed, and never through LD_LIBRARY_PATH, which hosts
+# such as 3D Slicer set for themselves (DT_RPATH is searched first, DT_RUNPATH after it).
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+if(UNIX AND NOT APPLE)
+  add_link_options(LINKER:--disable-new-dtags)
+endif()
 
 find_program(ONCOTOME_CCACHE ccache)
 if(ONCOTOME_CCACHE)
@@ -45,10 +51,8 @@ if(NOT ONCOTOME_ENGINE_ONLY)
 endif()
 find_package(Torch REQUIRED)
 if(NOT ONCOTOME_ENGINE_ONLY)
-  find_package(VTK REQUIRED COMPONENTS CommonCore CommonDataModel FiltersCore FiltersGeneral IOImage ImagingCore
-                                       RenderingCore RenderingFreeType RenderingOpenGL2)
-  find_package(ITK REQUIRED COMPONENTS ITKBiasCorrection ITKCommon ITKIOImageBase ITKIONIFTI ITKIONRRD ITKImageGrid ITKMetricsv4
-                                       ITKOptimizersv4 ITKRegistrationMethodsv4 ITKThresholding)
+  find_package(VTK REQUIRED COMPONENTS ${ONCOTOME_VTK_COMPONENTS})
+  find_package(ITK REQUIRED COMPONENTS ${ONCOTOME_ITK_COMPONENTS})
   find_package(ZLIB REQUIRED)
   find_package(JPEG REQUIRED)
   find_package(OpenJPEG REQUIRED)

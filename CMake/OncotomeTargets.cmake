@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# The three ways to make a target, and the third-party libraries as targets with system headers.
+# The ways to make a target, and the third-party libraries as targets with system headers.
 include_guard(GLOBAL)
+
+include(GNUInstallDirs)
+include(OncotomeThirdParty)
 
 # oncotome_library(<name> [SHARED] SOURCES ... [PUBLIC target...] [PRIVATE target...])
 function(oncotome_library name)
@@ -11,7 +14,8 @@ function(oncotome_library name)
     add_library(${name} STATIC ${ARG_SOURCES})
   endif()
   if(IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include)
-    target_include_directories(${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include)
+    target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
+                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   endif()
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:oncotome_warnings>)
 endfunction()
@@ -30,21 +34,11 @@ function(oncotome_test name)
   gtest_discover_tests(${name} PROPERTIES LABELS ${ARG_LABELS} PROCESSORS ${ARG_PROCESSORS} DISCOVERY_TIMEOUT 60)
 endfunction()
 
-# Wraps old-style include and library variables as one target whose headers raise no warnings.
-function(oncotome_third_party name)
-  cmake_parse_arguments(ARG "" "" "INCLUDES;LIBRARIES" ${ARGN})
-  add_library(${name} INTERFACE)
-  target_include_directories(${name} SYSTEM INTERFACE ${ARG_INCLUDES})
-  target_link_libraries(${name} INTERFACE ${ARG_LIBRARIES})
-endfunction()
-
 if(NOT ONCOTOME_ENGINE_ONLY)
-  oncotome_third_party(oncotome_dcmtk INCLUDES ${DCMTK_INCLUDE_DIRS}
-                       LIBRARIES cmr dcmseg dcmfg dcmiod dcmsr dcmjpeg ijg8 ijg12 ijg16 dcmjpls dcmtkcharls dcmimgle
-                                 dcmdata oflog ofstd xml2)
-  oncotome_third_party(oncotome_minizip INCLUDES ${MINIZIP_INCLUDE_DIR} LIBRARIES ${MINIZIP_LIBRARY})
-  oncotome_third_party(oncotome_openjpeg INCLUDES ${OPENJPEG_INCLUDE_DIRS} LIBRARIES ${OPENJPEG_LIBRARIES})
-  oncotome_third_party(oncotome_vtk LIBRARIES ${VTK_LIBRARIES})
-  oncotome_third_party(oncotome_itk INCLUDES ${ITK_INCLUDE_DIRS} LIBRARIES ${ITK_LIBRARIES})
+  set(OncotomeITK_INCLUDE_DIRS ${ITK_INCLUDE_DIRS})
+  set(OncotomeITK_LIBRARIES ${ITK_LIBRARIES})
+  foreach(party dcmtk minizip openjpeg vtk itk)
+    oncotome_third_party(${party})
+  endforeach()
 endif()
-oncotome_third_party(oncotome_torch_packages INCLUDES ${TORCH_INCLUDE_DIRS} LIBRARIES ${TORCH_LIBRARIES})
+oncotome_third_party(torch_packages)

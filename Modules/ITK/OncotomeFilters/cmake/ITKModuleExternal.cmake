@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# ITK's macros as far as this module needs them, for an ITK that was installed without (Debian's).
+include(CTest)
+
+macro(itk_module name)
+  cmake_parse_arguments(module "" "DESCRIPTION" "DEPENDS;TEST_DEPENDS" ${ARGN})
+  set(itk-module ${name})
+  set(itk-module-test ${name}-Test)
+  set(ITK_MODULE_${itk-module}_DEPENDS ${module_DEPENDS})
+  set(ITK_MODULE_${itk-module-test}_DEPENDS ${name} ${module_TEST_DEPENDS})
+endmacro()
+
+macro(itk_module_impl)
+  include(${CMAKE_CURRENT_SOURCE_DIR}/itk-module.cmake)
+  itk_module_use(${ITK_MODULE_${itk-module}_DEPENDS})
+  set(${itk-module}_LOADED TRUE)
+  set(${itk-module}_TRANSITIVE_DEPENDS ${ITK_MODULE_${itk-module}_DEPENDS})
+  set(${itk-module}_INCLUDE_DIRS ${CMAKE_CURRENT_SOURCE_DIR}/include)
+  install(DIRECTORY include/ DESTINATION include/ITK-${ITK_VERSION_MAJOR}.${ITK_VERSION_MINOR} COMPONENT Development)
+endmacro()
+
+macro(itk_module_test)
+  include(../itk-module.cmake)
+  itk_module_use(${ITK_MODULE_${itk-module-test}_DEPENDS})
+  foreach(module IN LISTS ITK_MODULE_${itk-module-test}_DEPENDS)
+    list(APPEND ${itk-module-test}_LIBRARIES ${${module}_LIBRARIES})
+  endforeach()
+endmacro()
+
+function(CreateGoogleTestDriver kit libraries tests)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(${kit}GTestDriver ${tests})
+  target_link_libraries(${kit}GTestDriver ${libraries} GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(${kit}GTestDriver DISCOVERY_TIMEOUT 60)
+endfunction()
+
+itk_module_impl()
+if(BUILD_TESTING)
+  add_subdirectory(test)
+endif()
