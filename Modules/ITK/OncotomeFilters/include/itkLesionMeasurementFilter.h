@@ -55,6 +55,24 @@ public:
     return m_Lesions;
   }
 
+  /** For languages that cannot read GetLesions(): how many lesions there are, and of each, by its number from 1, the
+   * volume in mm3 and the longest 3-D diameter in mm. Other numbers raise std::out_of_range. */
+  SizeValueType
+  GetNumberOfLesions() const
+  {
+    return m_Lesions.size();
+  }
+  double
+  GetLesionVolume(SizeValueType number) const
+  {
+    return m_Lesions.at(number - 1).volume_mm3;
+  }
+  double
+  GetLesionDiameter(SizeValueType number) const
+  {
+    return m_Lesions.at(number - 1).longest_diameter_mm;
+  }
+
 protected:
   LesionMeasurementFilter() = default;
   ~LesionMeasurementFilter() override = default;

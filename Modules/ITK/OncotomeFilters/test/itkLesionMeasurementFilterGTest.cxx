@@ -67,6 +67,11 @@ TEST(LesionMeasurementFilter, Voxels_that_touch_by_a_corner_are_one_lesion_and_s
   ASSERT_EQ(filter->GetLesions().size(), 1u);
   EXPECT_EQ(filter->GetLesions()[0].voxel_count, 2);
   EXPECT_DOUBLE_EQ(filter->GetLesions()[0].volume_by_label_mm3.at(2), 1.0);
+  EXPECT_EQ(filter->GetNumberOfLesions(), 1u);
+  EXPECT_EQ(filter->GetLesionVolume(1), filter->GetLesions()[0].volume_mm3);
+  EXPECT_EQ(filter->GetLesionDiameter(1), filter->GetLesions()[0].longest_diameter_mm);
+  EXPECT_THROW(filter->GetLesionVolume(0), std::out_of_range);
+  EXPECT_THROW(filter->GetLesionDiameter(2), std::out_of_range);
 }
 
 double
