@@ -30,7 +30,7 @@ def cliModule(name: str):
 def errorOf(text: str) -> str:
     """The line that tells what went wrong, without the program's name: the last of an error output."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"^\w+: error \[[\w ]+\]: ", "", lines[-1]) if lines else "The module ended without saying why."
+    return re.sub(r"^\w+: error \[[^\]]*\]: ", "", lines[-1]) if lines else "The module ended without saying why."
 
 
 class CliRun:

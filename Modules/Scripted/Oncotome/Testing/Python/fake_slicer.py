@@ -300,7 +300,12 @@ def _add_to_hierarchy(scene, event, node):
         hierarchy().CreateItem(hierarchy().GetSceneItemID(), node)
 
 
-_add_to_hierarchy.CallDataType = 21  # vtk.VTK_OBJECT: the callback gets the node
+def _remove_from_hierarchy(scene, event, node):
+    if item := hierarchy().GetItemByDataNode(node):
+        hierarchy().RemoveItem(item, False, False)
+
+
+_remove_from_hierarchy.CallDataType = _add_to_hierarchy.CallDataType = 21  # vtk.VTK_OBJECT: the callback gets the node
 
 
 def nodes_of(class_name):
@@ -315,6 +320,7 @@ def reset():
         slicer.mrmlScene = slicer.vtkMRMLScene()
         slicer.mrmlScene.RegisterNodeClass(slicer.vtkMRMLCommandLineModuleNode())
         slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, _add_to_hierarchy)
+        slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, _remove_from_hierarchy)
     else:
         import fake_scene
 

@@ -233,7 +233,7 @@ class Logic(unittest.TestCase):
         return Parameters(OncotomeLogic().getParameterNode())
 
     def test_errors_are_told_without_the_programs_name(self):
-        self.assertEqual(errorOf("TumorSegmentation: error [usage]: no model\n\n"), "no model")
+        self.assertEqual(errorOf("TumorSegmentation: error [channel.ambiguous]: no model\n\n"), "no model")
         self.assertEqual(errorOf("Killed"), "Killed")
         self.assertEqual(errorOf(" \n"), "The module ended without saying why.")
 
