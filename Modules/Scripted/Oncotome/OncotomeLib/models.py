@@ -134,7 +134,7 @@ def _monai(folder: Path) -> dict:
         "license": j.get("license", "not stated"),
         "origin": j.get("authors", ""),
         "input": {"modality": modality, "channels": [{"name": name} for name in channels]},
-        "labels": [{"name": name} for name in (outputs[1:] if len(outputs) > 1 else outputs)],
+        "labels": [{"name": name} for name in outputs if name.lower() != "background"],
     }
 
 

@@ -45,6 +45,7 @@ class Models(unittest.TestCase):
         self.assertEqual(by_id["Dataset904_Regions/nnUNetTrainer__nnUNetPlans__3d_fullres"].modality, "CT")
         mri = by_id["mri_segresnet"]
         self.assertEqual(([c.name for c in mri.channels], mri.modality, mri.kind), (["T1c", "T1", "T2", "FLAIR"], "MR", "monai"))
+        self.assertEqual(mri.labels, ("Tumor core", "Whole tumor", "Enhancing tumor"))
         self.assertEqual(by_id["ct_unet"].labels, ("liver", "liver tumor"))
 
     def test_what_cannot_be_read_is_told_and_the_others_are_listed(self):
