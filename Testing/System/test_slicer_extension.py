@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The extension by 3D Slicer's own rules, with a stand-in for the files of a Slicer build tree.
+
+The stand-in has the variables, the functions and the checks of Slicer's own that matter here; a real Slicer has not been used.
+"""
+import json
+import subprocess
+
+from whole_program import ROOT, WithFolder, main
+
+STAND_IN = {
+    "SlicerConfig.cmake": """
+set(here ${CMAKE_CURRENT_LIST_DIR})
+foreach(name USE_FILE EXTENSION_GENERATE_CONFIG EXTENSION_CPACK)
+  set(Slicer_${name} ${here}/${name}.cmake)
+endforeach()
+foreach(name CLIMODULES_BIN_DIR INSTALL_CLIMODULES_BIN_DIR)
+  set(Slicer_${name} lib/Slicer-9.9/cli-modules)
+endforeach()
+""",
+    "USE_FILE.cmake": """
+macro(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(scripted "WITH_GENERIC_TESTS" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  foreach(file ${scripted_SCRIPTS} ${scripted_RESOURCES})
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+      message(FATAL_ERROR "no such script: ${file}")
+    endif()
+    install(FILES ${file} DESTINATION lib/Slicer-9.9/qt-scripted-modules COMPONENT RuntimeLibraries)
+  endforeach()
+endmacro()
+""",
+    "EXTENSION_GENERATE_CONFIG.cmake": "",
+    "EXTENSION_CPACK.cmake": """
+foreach(name NAME CATEGORY CONTRIBUTORS DESCRIPTION HOMEPAGE ICONURL SCREENSHOTURLS DEPENDS BUILD_SUBDIRECTORY)
+  if("${EXTENSION_${name}}" STREQUAL "")
+    message(FATAL_ERROR "EXTENSION_${name} is empty")
+  endif()
+endforeach()
+if(NOT EXTENSION_NAME STREQUAL PROJECT_NAME OR NOT EXISTS ${EXTENSION_README_FILE} OR NOT EXISTS ${EXTENSION_LICENSE_FILE})
+  message(FATAL_ERROR "Slicer would not package this")
+endif()
+if(NOT CPACK_INSTALL_CMAKE_PROJECTS MATCHES ";Oncotome;ALL;/$")
+  message(FATAL_ERROR "CPACK_INSTALL_CMAKE_PROJECTS is ${CPACK_INSTALL_CMAKE_PROJECTS}")
+endif()
+file(WRITE ${CMAKE_BINARY_DIR}/packaged "yes")
+""",
+}
+
+
+def configure(folder, *options):
+    return subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", *options], capture_output=True, text=True)
+
+
+class Extension(WithFolder):
+    def test_all_of_a_package_lies_below_the_folder_of_its_slicer(self):
+        stand_in, build = self.folder / "slicer", self.folder / "build"
+        stand_in.mkdir()
+        for name, text in STAND_IN.items():
+            (stand_in / name).write_text(text)
+        query = build / ".cmake" / "api" / "v1" / "query"
+        query.mkdir(parents=True)
+        (query / "codemodel-v2").touch()
+        result = configure(build, f"-DSlicer_DIR={stand_in}", "-DBUILD_TESTING=OFF")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue((build / "packaged").exists())
+
+        packaged = []
+        for path in (build / ".cmake" / "api" / "v1" / "reply").glob("directory-*.json"):
+            for installer in json.loads(path.read_text()).get("installers", []):
+                if not installer.get("isExcludeFromAll") and "destination" in installer:
+                    packaged += [(installer["destination"], str(entry["from"] if isinstance(entry, dict) else entry).split("/")[-1])
+                                 for entry in installer["paths"]]
+        self.assertEqual([place for place, _ in packaged if not place.startswith("lib/Slicer-9.9/")], [])
+        modules = {name for place, name in packaged if place == "lib/Slicer-9.9/cli-modules"}
+        self.assertEqual(modules, {m + end for m in ("LesionClassification", "LesionMeasurement", "TumorSegmentation") for end in ("", ".xml")})
+        self.assertLessEqual({"liboncotome_core.so", "liboncotome_engine.so"}, {name for _, name in packaged})
+        self.assertIn(("lib/Slicer-9.9/qt-scripted-modules", "Oncotome.py"), packaged)
+
+
+if __name__ == "__main__":
+    main()
