@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The extension by 3D Slicer's own rules, with a stand-in for the files of a Slicer build tree.
+"""The extension by 3D Slicer's own rules, with a stand-in for the files of a Slicer build tree; the SuperBuild's outer pass.
 
 The stand-in has the variables, the functions and the checks of Slicer's own that matter here; a real Slicer has not been used.
 """
@@ -76,6 +76,31 @@ class Extension(WithFolder):
         self.assertEqual(modules, {m + end for m in ("LesionClassification", "LesionMeasurement", "TumorSegmentation") for end in ("", ".xml")})
         self.assertLessEqual({"liboncotome_core.so", "liboncotome_engine.so"}, {name for _, name in packaged})
         self.assertIn(("lib/Slicer-9.9/qt-scripted-modules", "Oncotome.py"), packaged)
+
+
+class SuperBuild(WithFolder):
+    def test_what_is_given_is_used_and_what_is_not_is_made(self):
+        given = {name: self.folder / name for name in ("DCMTK_DIR", "ITK_DIR", "Torch_DIR", "VTK_DIR")}
+        for path in given.values():
+            path.mkdir()
+        archive = self.folder / "googletest.tar.gz"
+        archive.touch()
+        build = self.folder / "build"
+        options = ["-DONCOTOME_SUPERBUILD=ON", *(f"-D{name}={path}" for name, path in given.items())]
+        result = configure(build, *options, f"-DONCOTOME_GoogleTest_ARCHIVE={archive}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        handed_down = "".join(p.read_text() for p in (build / "inner-prefix").rglob("inner-cache-*.cmake"))
+        for name, path in {**given, "GTest_DIR": build / "GoogleTest-install/lib/cmake/GTest"}.items():
+            self.assertIn(f'set({name} "{path}"', handed_down)
+        self.assertIn('set(ONCOTOME_SUPERBUILD "OFF"', handed_down)
+        # An archive that is not the release's is refused before anything of it is used.
+        refused = subprocess.run(["cmake", "--build", build, "--target", "GoogleTest"], capture_output=True, text=True)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("does not match expected value", refused.stdout + refused.stderr)
+
+        result = configure(self.folder / "absent", *options[:-1], f"-DVTK_DIR={self.folder}/nowhere")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("VTK_DIR is given but no such folder exists", result.stderr)
 
 
 if __name__ == "__main__":
