@@ -69,6 +69,9 @@ function(oncotome_slicer_extension)
   configure_file(${packaging}/Oncotome.s4ext.in ${CMAKE_BINARY_DIR}/Oncotome.s4ext @ONLY)
   configure_file(${packaging}/Oncotome.json.in ${CMAKE_BINARY_DIR}/Oncotome.json @ONLY)
   find_package(Python3 QUIET COMPONENTS Interpreter)
+  if(NOT Python3_FOUND OR NOT modules)
+    return()
+  endif()
   add_custom_target(slicer-package
     COMMAND ${Python3_EXECUTABLE} ${packaging}/package.py --build ${CMAKE_BINARY_DIR} --output ${CMAKE_BINARY_DIR}/slicer
             --libdir ${CMAKE_INSTALL_LIBDIR} "$<$<BOOL:${ONCOTOME_SLICER_LICENSES}>:--licenses=${ONCOTOME_SLICER_LICENSES}>"
