@@ -97,8 +97,9 @@ class Up(nn.Module):
 
 
 class UNetClassifier(nn.Module):
-    def __init__(self, d, channels, features, classes, labels):
+    def __init__(self, d, channels, features, classes, labels, lesion_pooling):
         super().__init__()
+        self.lesion_pooling = lesion_pooling
         ins = [channels, *features]
         self.encoder = nn.ModuleList(
             nn.Sequential(Unit(d, ins[s], f, 2 if s else 1), Unit(d, f, f, 1)) for s, f in enumerate(features))
@@ -106,19 +107,25 @@ class UNetClassifier(nn.Module):
             self.decoder = nn.ModuleList(Up(d, features[s + 1], features[s]) for s in reversed(range(len(features) - 1)))
             self.head = (nn.Conv2d, nn.Conv3d)[d - 2](features[0], labels, 1)
         if classes:
-            self.fc = nn.Linear(features[-1], classes)
+            self.fc = nn.Linear(features[-1] + (features[2] if lesion_pooling else 0), classes)
 
     def forward(self, x):
         skips, out = [], {}
         for stage in self.encoder:
             x = stage(x)
             skips.append(x)
-        if hasattr(self, "fc"):
-            out["classes"] = self.fc(x.flatten(2).mean(2))
+        means = [x.flatten(2).mean(2)]
         if hasattr(self, "head"):
+            ups = {}
             for stage, skip in zip(self.decoder, reversed(skips[:-1])):
-                x = stage(x, skip)
+                ups[len(self.decoder) - 1 - len(ups)] = x = stage(x, skip)
             out["labels"] = self.head(x)
+        if self.lesion_pooling:
+            pool = (nn.functional.avg_pool2d, nn.functional.avg_pool3d)[x.dim() - 4]
+            lesion = 1 - torch.softmax(pool(out["labels"], 4), 1)[:, :1]
+            means.append((ups[2] * lesion).flatten(2).sum(2) / (lesion.flatten(2).sum(2) + 1))
+        if hasattr(self, "fc"):
+            out["classes"] = self.fc(torch.cat(means, 1))
         return out
 
 
@@ -139,9 +146,10 @@ def in_3d(module):
     return module
 
 
-def case(architecture, size, batch=1, channels=3, classes=7, labels=0, features=(), suffix=""):
+def case(architecture, size, batch=1, channels=3, classes=7, labels=0, features=(), lesion_pooling=False, suffix=""):
     return {"name": architecture + suffix, "architecture": architecture, "dimensions": len(size), "in_channels": channels, "classes": classes,
-            "labels": labels, "input_size": [*[1] * (3 - len(size)), *size], "features": list(features), "batch": batch}
+            "labels": labels, "input_size": [*[1] * (3 - len(size)), *size], "features": list(features), "batch": batch,
+            "lesion_pooling": lesion_pooling}
 
 
 CASES = [
@@ -162,6 +170,8 @@ CASES = [
     case("unet_classifier", [8, 8, 12], channels=2, labels=2, features=[6, 10, 18], suffix="_3d"),
     case("unet_classifier", [16, 20], classes=0, labels=3, features=[8, 12], suffix="_labels"),
     case("unet_classifier", [16, 20], features=[8, 12], suffix="_classes"),
+    case("unet_classifier", [24, 32], batch=2, channels=1, labels=3, features=[4, 6, 9, 5], lesion_pooling=True, suffix="_lesion"),
+    case("unet_classifier", [8, 16, 24], labels=2, features=[3, 4, 17, 5], lesion_pooling=True, suffix="_lesion_3d"),
 ]
 
 
@@ -169,7 +179,8 @@ def network(c):
     if c["architecture"] == "lenet5":
         return LeNet(c["classes"])
     if c["architecture"] == "unet_classifier":
-        return UNetClassifier(c["dimensions"], c["in_channels"], c["features"], c["classes"], c["labels"])
+        return UNetClassifier(c["dimensions"], c["in_channels"], c["features"], c["classes"], c["labels"],
+                              c["lesion_pooling"])
     net = getattr(torchvision.models, c["architecture"])(num_classes=c["classes"])
     if c["in_channels"] != 3:  # of a ResNet
         net.conv1 = nn.Conv2d(c["in_channels"], 64, 7, 2, 3, bias=False)

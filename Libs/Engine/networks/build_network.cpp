@@ -34,6 +34,8 @@ void check(const NetworkConfig& config, const Family& family) {
   require(config.classes + config.labels > 0,
           family.segments ? "it must have classes or labels" : "it must have classes");
   require(!config.deep_supervision || config.labels > 0, "it has no lower stages to supervise, as it does not segment");
+  require(!config.lesion_pooling || (config.labels > 0 && config.classes > 0),
+          "lesion pooling needs labels and classes");
   for (std::size_t a = 0; a < 3; ++a)
     require(within(config.input_size[a], 1, a == 0 && config.dimensions == 2 ? 1 : 4096),
             "input_size must be [depth, height, width] of 1 to 4096, and 1 deep in 2-D");

@@ -65,6 +65,16 @@ class Layers {
   int add(int x, int y) { return graph_.add({Op::add, {x, y}}); }
   int concat(int x, int y) { return graph_.add({Op::concat, {x, y}}); }
 
+  int softmax(int x) { return graph_.add({Op::softmax, {x}}); }
+  int weighted_mean(int x, int weights) { return graph_.add({Op::weighted_mean, {x, weights}}); }
+
+  /// Means of blocks of `factor` voxels along each axis.
+  int thinned(int x, std::int64_t factor) {
+    Node node{Op::avg_pool, {x}};
+    place(node, {factor, factor});
+    return graph_.add(node);
+  }
+
   int max_pool(int x, const Window& window) {
     Node node{Op::max_pool, {x}};
     place(node, window);

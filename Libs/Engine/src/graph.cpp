@@ -35,6 +35,8 @@ std::int64_t extent_after(const Node& node, std::size_t a, std::int64_t extent) 
       return extent / node.stride[a];
     case Op::adaptive_avg_pool:
       return node.kernel[a];
+    case Op::weighted_mean:
+      return 1;
     case Op::crop_depth:
       return a == 0 ? extent - node.pad_before[0] - node.pad_after[0] : extent;
     case Op::upsample:
@@ -78,6 +80,8 @@ const char* op_name(Op op) {
       return "max_pool";
     case Op::adaptive_avg_pool:
       return "adaptive_avg_pool";
+    case Op::weighted_mean:
+      return "weighted_mean";
     case Op::dropout:
       return "dropout";
     case Op::add:

@@ -58,7 +58,9 @@ int layer_before_head(const Graph& graph, const NodeShape& input, int logits) {
     const bool has_places = extent[0] * extent[1] * extent[2] > 1;
     const Op op = graph.nodes[i].op;
     if (has_places && op != Op::adaptive_avg_pool && op != Op::dropout) return static_cast<int>(i);
-    for (const int n : graph.nodes[i].inputs) is_read[static_cast<std::size_t>(n)] = true;
+    // What only weights the features is not what the class is read from.
+    const std::size_t reads = op == Op::weighted_mean ? 1 : graph.nodes[i].inputs.size();
+    for (std::size_t n = 0; n < reads; ++n) is_read[static_cast<std::size_t>(graph.nodes[i].inputs[n])] = true;
   }
   return 0;
 }

@@ -12,6 +12,8 @@ std::int64_t product(const Dhw& v) { return v[0] * v[1] * v[2]; }
 
 bool convolves(const Node& node) { return node.op == Op::conv || node.op == Op::conv_transpose; }
 
+bool averages(const Node& node) { return node.op == Op::adaptive_avg_pool || node.op == Op::weighted_mean; }
+
 void place_window(const Node& node, Layer& layer) {
   if (convolves(node) || node.op == Op::max_pool) {
     layer.kernel = node.kernel;
@@ -20,7 +22,7 @@ void place_window(const Node& node, Layer& layer) {
   }
   if (node.op == Op::avg_pool) layer.kernel = layer.stride = node.stride;
   if (node.op == Op::upsample) layer.stride = node.stride;
-  if (node.op != Op::adaptive_avg_pool) return;
+  if (!averages(node)) return;
   for (std::size_t a = 0; a < 3; ++a) {
     const std::int64_t in = layer.in.extent[a], out = layer.out.extent[a];
     layer.stride[a] = std::max<std::int64_t>(1, in / out);
@@ -42,7 +44,7 @@ void widen(const Node& node, std::size_t a, Layer& layer) {
     jump /= stride;
   } else {
     field += jump * static_cast<double>(reach);
-    jump *= node.op == Op::adaptive_avg_pool
+    jump *= averages(node)
                 ? static_cast<double>(layer.in.extent[a]) / static_cast<double>(layer.out.extent[a])
                 : stride;
   }

@@ -63,6 +63,8 @@ TEST(LayerNames, The_layer_before_the_head_is_the_last_that_has_places) {
   EXPECT_EQ(before_head({"alexnet", 2, 3, 5, 0, {1, 224, 224}}), "features.10.max_pool");
   EXPECT_EQ(before_head({"lenet5", 2, 1, 5, 0, {1, 32, 32}}), "conv2.max_pool");
   EXPECT_EQ(before_head({"unet_classifier", 3, 1, 2, 2, {16, 16, 16}, {4, 8}}), "encoder.1.1.norm.relu");
+  EXPECT_EQ(before_head({"unet_classifier", 2, 1, 2, 2, {1, 32, 32}, {4, 6, 8, 8}, false, true}),
+            "decoder.0.1.norm.relu");
 }
 
 /// Two channels of two voxels, whose derivatives have the means 2 and -1.

@@ -76,6 +76,85 @@ TEST(Images, Are_rescaled_clipped_and_normalized) {
   EXPECT_THROW(prepare_image(p, {1, 1, 5}, five), Error);
 }
 
+TEST(Images, Margins_of_which_little_lies_above_a_value_are_cut_off) {
+  Tensor raw({1, 1, 1, 100, 50});
+  const auto at = [&](std::size_t y, std::size_t x) -> float& { return raw.values[y * 50 + x]; };
+  for (std::size_t y = 40; y < 60; ++y)
+    for (std::size_t x = 10; x < 30; ++x) at(y, x) = 1;
+  at(5, 20) = 1;                // 2 % of its row
+  at(95, 20) = 0.1F;            // not above
+  at(20, 40) = at(50, 45) = 1;  // 1 % of their columns
+  ImageInference i;
+  i.image.rescale = {{0, 1}};
+  i.image.crop_above = 0.1;
+  i.image.mean = {0};
+  i.image.std = {1};
+  i.network.input_size = {1, 11, 4};
+  const ImageBox window = image_window(i.image, raw);
+  EXPECT_EQ(window.begin, (Dhw{0, 5, 10}));
+  EXPECT_EQ(window.size, (Dhw{1, 55, 20}));
+  EXPECT_EQ(
+      prepare_image(i.image, i.network.input_size, raw).values,
+      prepare_image({{{0, 1}}, {}, {}, Resize::squash, 0, {0}, {1}}, i.network.input_size, cut(raw, window)).values);
+  const Tensor back = on_image_grid(i, Tensor({1, 2, 1, 11, 4}, 3), raw, {7, 9});
+  for (std::size_t v = 0; v < back.values.size(); ++v) {
+    const std::size_t y = v / 50 % 100, x = v % 50;
+    const bool is_seen = y >= 5 && y < 60 && x >= 10 && x < 30;
+    ASSERT_EQ(back.values[v], is_seen ? 3 : v < 5000 ? 7 : 9) << v;
+  }
+  const Tensor dark({1, 1, 1, 100, 50});
+  EXPECT_EQ(image_window(i.image, dark).size, (Dhw{1, 100, 50}));
+}
+
+TEST(Images, Ranks_take_the_place_of_a_share_of_the_values) {
+  Tensor raw({1, 2, 1, 1, 20001});
+  for (std::size_t v = 0; v <= 20000; ++v) {
+    const double u = static_cast<double>(v) / 20000;
+    raw.values[v] = static_cast<float>(u);
+    raw.values[20001 + v] = static_cast<float>(u * u);
+  }
+  ImagePreparation p;
+  p.rescale = {{0, 1}};
+  p.mean = {0, 0};
+  p.std = {1, 1};
+  for (const double share : {0.25, 1.0}) {
+    p.equalize = share;
+    const std::vector<float> found = prepare_image(p, {1, 1, 20001}, raw).values;
+    for (std::size_t v = 0; v <= 20000; v += 10) {
+      const double u = static_cast<double>(v) / 20000, low = std::sqrt(0.05);
+      // Of even values the rank is even too; of their squares it is as the root.
+      EXPECT_NEAR(found[v], (1 - share) * u + share * std::max(0.0, (u - 0.05) / 0.95), 1e-3);
+      EXPECT_NEAR(found[20001 + v], (1 - share) * u * u + share * std::max(0.0, (u - low) / (1 - low)), 1e-3);
+    }
+  }
+}
+
+Tensor two_outputs(const std::vector<float>& lesion) {
+  Tensor t({1, 2, 1, 1, static_cast<std::int64_t>(lesion.size())});
+  for (std::size_t v = 0; v < lesion.size(); ++v) {
+    t.values[v] = 1 - lesion[v];
+    t.values[lesion.size() + v] = lesion[v];
+  }
+  return t;
+}
+
+TEST(Images, Voxels_are_labelled_so_that_Dice_can_expect_most) {
+  using Labels = std::vector<std::uint8_t>;
+  const auto decided = [](const std::vector<float>& lesion, LabelDecision decision = LabelDecision::expected_dice) {
+    return decide_labels(two_outputs(lesion), decision);
+  };
+  // 2 * 0.4 / (1 + 1.1), 2 * 0.8 / (2 + 1.1) and, the greatest, 2 * 1.1 / (3 + 1.1).
+  EXPECT_EQ(decided({0.4F, 0, 0.3F, 0.4F}), (Labels{1, 0, 1, 1}));
+  EXPECT_EQ(decided({0.4F, 0, 0.3F, 0.4F}, LabelDecision::most_probable), (Labels{0, 0, 0, 0}));
+  // 2 * 1.85 / (2 + 2.05) against 2 * 2.05 / (3 + 2.05).
+  EXPECT_EQ(decided({0.2F, 0.95F, 0.9F}), (Labels{0, 1, 1}));
+  EXPECT_EQ(decided({0.05F, 0.09F, 0.01F}), (Labels{0, 0, 0}));
+  // Sums of two, and the more probable of two kinds of lesion.
+  Tensor three({1, 3, 1, 1, 2});
+  three.values = {1.2F, 1.9F, 0.3F, 0.1F, 0.5F, 0};
+  EXPECT_EQ(decide_labels(three, LabelDecision::expected_dice), (Labels{2, 0}));
+}
+
 TEST(Images, Values_of_DICOM_are_shown_as_a_picture_shows_them) {
   Tensor hu({1, 1, 1, 1, 4});
   hu.values = {-2000, -1000, -300, 1000};

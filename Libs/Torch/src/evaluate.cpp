@@ -86,6 +86,12 @@ Tensor evaluate(const Node& node, const Tensor& weight, const Tensor& bias, cons
                    : at::max_pool3d(x, list(node.kernel), list(node.stride), list(node.pad_before));
     case Op::adaptive_avg_pool:
       return plane ? at::adaptive_avg_pool2d(x, list(node.kernel)) : at::adaptive_avg_pool3d(x, list(node.kernel));
+    case Op::weighted_mean: {
+      const Tensor weights = 1 - in.at(1).narrow(axes::C, 0, 1);
+      std::vector<std::int64_t> places;
+      for (std::int64_t a = axes::D; a < x.dim(); ++a) places.push_back(a);
+      return (x * weights).sum(places, true) / (weights.sum(places, true) + 1);
+    }
     case Op::dropout:
       return x;
     case Op::add:

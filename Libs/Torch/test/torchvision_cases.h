@@ -42,6 +42,7 @@ inline std::vector<Case> read_cases(const std::string& path) {
     j.at("labels").get_to(c.config.labels);
     j.at("input_size").get_to(c.config.input_size);
     j.at("features").get_to(c.config.features);
+    c.config.lesion_pooling = j.value("lesion_pooling", false);
     c.batch = j.value("batch", c.batch);
     c.layer = j.value("layer", c.layer);
     c.target = j.value("target", c.target);

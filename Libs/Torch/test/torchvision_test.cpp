@@ -135,6 +135,8 @@ TEST(Networks, A_configuration_that_makes_none_is_refused) {
   refuses({"unet_classifier", 2, 1, 0, 0, {1, 32, 32}, {4, 8}}, "classes or labels");
   refuses({"unet_classifier", 2, 1, 0, 2, {1, 32, 32}, {4}}, "stages");
   refuses({"unet_classifier", 2, 1, 0, 2, {1, 32, 33}, {4, 8}}, "extent");
+  refuses({"unet_classifier", 2, 1, 0, 2, {1, 32, 32}, {4, 8, 8, 8}, false, true}, "lesion pooling");
+  refuses({"unet_classifier", 2, 1, 2, 2, {1, 32, 32}, {4, 8}, false, true}, "4 stages");
 }
 
 TEST(Networks, Have_names_and_can_be_built_by_them) {

@@ -95,6 +95,7 @@ engine::NetworkConfig read_network(Fields fields) {
   n.input_size = fields.get<engine::Dhw>("input_size");
   n.features = fields.get<std::vector<std::int64_t>>("features", {});
   n.deep_supervision = fields.get<bool>("deep_supervision", false);
+  n.lesion_pooling = fields.get<bool>("lesion_pooling", false);
   for (const std::int64_t extent : n.input_size)
     if (extent < 1 || extent > 4096) fields.refuse("input_size", "must be [D, H, W], each 1 to 4096");
   if (n.dimensions == 2 && n.input_size[0] != 1) fields.refuse("input_size", "must be [1, H, W] of a 2-D network");
@@ -112,6 +113,7 @@ LossConfig read_loss(Fields fields) {
   for (const double weight : l.class_weights)
     if (!(weight >= 0)) fields.refuse("class_weights", "must be numbers that do not lie below 0");
   l.dice = fields.number("dice", 1, 0, 1e6);
+  l.dice_per_image = fields.get<bool>("dice_per_image", false);
   l.cross_entropy = fields.number("cross_entropy", 1, 0, 1e6);
   l.segmentation = fields.number("segmentation", 1, 0, 1e6);
   l.classification = fields.number("classification", 1, 0, 1e6);
@@ -194,6 +196,8 @@ Config read_config(const fs::path& path) {
   c.image_json = fields.get<json>("image");
   c.image = engine::read_image_preparation(c.image_json, c.network.in_channels);
   c.min_lesion_mm3 = fields.number("min_lesion_mm3", 0, 0, 1e9);
+  c.label_decision = fields.get<std::string>("label_decision", "most_probable");
+  engine::read_label_decision(c.label_decision);
   read_initial(fields.inner("initial"), folder, c);
   c.loss = read_loss(fields.inner("loss"));
   c.optimizer = read_optimizer(fields.inner("optimizer"));

@@ -43,6 +43,7 @@ struct LossConfig {
   bool balanced = false;              ///< Class weights n / (K n_k).
   std::vector<double> class_weights;  ///< Or these.
   double dice = 1, cross_entropy = 1;
+  bool dice_per_image = false;                  ///< The mean of the images' Dice, not that of the batch as one.
   double segmentation = 1, classification = 1;  ///< Weights of the heads.
 };
 
@@ -69,6 +70,7 @@ struct Config {
   std::vector<std::uint8_t> class_labels;  ///< Label of each output of the segmentation head.
   std::vector<std::string> mirrors;
   double min_lesion_mm3 = 0;
+  std::string label_decision;
   DataConfig data;
   engine::NetworkConfig network;  ///< `classes` is -1 where it follows from the data.
   nlohmann::json image_json;

@@ -48,7 +48,7 @@ Images::Images(const Config& config, const Samples& samples, const Request& requ
       const bool masked = config_.network.labels > 0 && !s.mask.empty();
       const Tensor mask = masked ? read(s.mask, 1, s.place + " (mask)") : Tensor();
       check(image, mask, s.place);
-      Entry entry{stored(image), masked ? prepared_mask(mask) : std::vector<std::uint8_t>()};
+      Entry entry{stored(image), masked ? prepared_mask(mask, image) : std::vector<std::uint8_t>()};
       const std::size_t size = entry.image.size() + entry.mask.size();
       if (static_cast<double>(used += size) <= room) entries_[static_cast<std::size_t>(i)] = std::move(entry);
     });
@@ -99,8 +99,11 @@ void Images::check(const Tensor& image, const Tensor& mask, const std::string& p
 }
 
 // Each output's share goes the image's way, so that both lie on the same grid whatever the preparation does.
-std::vector<std::uint8_t> Images::prepared_mask(const Tensor& raw) const {
+std::vector<std::uint8_t> Images::prepared_mask(const Tensor& raw, const Tensor& image) const {
   engine::ImagePreparation how = config_.image;
+  const engine::ImageBox window = engine::image_window(how, image);
+  how.crop_above.reset();
+  how.equalize = 0;
   how.percentiles.reset();
   how.rescale = std::pair<double, double>(0, 1);
   how.mean = {0};
@@ -111,7 +114,7 @@ std::vector<std::uint8_t> Images::prepared_mask(const Tensor& raw) const {
     Tensor share(raw.shape);
     for (std::size_t v = 0; v < raw.values.size(); ++v)
       share.values[v] = output_of(config_.class_labels, raw.values[v]) == static_cast<int>(k) ? 1.0F : 0.0F;
-    const Tensor there = engine::prepare_image(how, grid_, share);
+    const Tensor there = engine::prepare_image(how, grid_, engine::cut(share, window));
     outputs.resize(there.values.size(), 0);
     greatest.resize(there.values.size(), 0.5F);
     for (std::size_t v = 0; v < outputs.size(); ++v)
@@ -131,7 +134,7 @@ Example Images::prepared(std::size_t index) const {
   const Tensor raw = cached ? restored(entry.image) : read(s.path, config_.network.in_channels, s.place);
   Example example;
   example.image = engine::prepare_image(config_.image, grid_, raw);
-  if (masked) example.mask = cached ? entry.mask : prepared_mask(read(s.mask, 1, s.place + " (mask)"));
+  if (masked) example.mask = cached ? entry.mask : prepared_mask(read(s.mask, 1, s.place + " (mask)"), raw);
   return example;
 }
 

@@ -48,7 +48,7 @@ class Images {
   engine::Tensor read(const std::string& path, std::int64_t channels, const std::string& place) const;
   void check(const engine::Tensor& image, const engine::Tensor& mask, const std::string& place) const;
   Example prepared(std::size_t index) const;
-  std::vector<std::uint8_t> prepared_mask(const engine::Tensor& raw) const;
+  std::vector<std::uint8_t> prepared_mask(const engine::Tensor& raw, const engine::Tensor& image) const;
 
   const Config& config_;
   const Samples& samples_;

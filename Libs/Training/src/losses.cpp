@@ -44,7 +44,7 @@ Tensor total_loss(const std::vector<Tensor>& logits, const Targets& targets, con
       double weight = how.segmentation / (2 - std::pow(0.5, static_cast<double>(stages) - 1));
       for (std::size_t s = 0; s < stages; ++s, weight /= 2) {
         const Tensor of = all ? logits[s] : logits[s].index_select(0, known);
-        add(segmentation_loss(of, thinned(truth, of), how.dice, how.cross_entropy), weight);
+        add(segmentation_loss(of, thinned(truth, of), how.dice, how.cross_entropy, how.dice_per_image), weight);
       }
     }
   }

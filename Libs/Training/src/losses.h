@@ -20,10 +20,11 @@ struct Targets {
 at::Tensor class_loss(const at::Tensor& logits, const at::Tensor& classes, const at::Tensor& class_weights,
                       double label_smoothing);
 
-/// `dice` times 1 - the mean over the labels but the background of Dice over the whole batch, of probabilities:
-/// (2 sum p t + e) / (sum p + sum t + e), e = 1e-5 (arXiv:1606.04797 without squares); and `cross_entropy` times the
-/// voxels' mean cross entropy. Float32 of the CPU; masks are known everywhere.
-at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& masks, double dice, double cross_entropy);
+/// `dice` times 1 - the mean over the labels but the background (and, on demand, the images) of Dice over the whole
+/// batch (or image), of probabilities: (2 sum p t + e) / (sum p + sum t + e), e = 1e-5 (arXiv:1606.04797 without
+/// squares); and `cross_entropy` times the voxels' mean cross entropy. Float32 of the CPU; masks are known everywhere.
+at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& masks, double dice, double cross_entropy,
+                             bool dice_per_image = false);
 
 /// Their weighted sum over the heads; `logits` in the network's order. With deep supervision each lower stage counts
 /// half as much as the one above, by every other voxel of its masks. Zero for a head of which the batch knows nothing.

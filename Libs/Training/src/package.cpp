@@ -43,6 +43,7 @@ ordered_json model_json(const Config& config, const Samples& samples, const Outc
   j["network"] = {{"architecture", n.architecture}, {"dimensions", n.dimensions}, {"in_channels", n.in_channels},
                   {"classes", n.classes},           {"labels", n.labels},         {"input_size", n.input_size}};
   if (!n.features.empty()) j["network"]["features"] = n.features;
+  if (n.lesion_pooling) j["network"]["lesion_pooling"] = true;
   if (n.labels > 0) j["network"]["class_labels"] = config.class_labels;
   j["image"] = config.image_json;
   if (n.classes > 0) {
@@ -56,7 +57,7 @@ ordered_json model_json(const Config& config, const Samples& samples, const Outc
   if (!outcome.gate.is_null()) j["gate"] = outcome.gate;
   if (n.labels > 0) {
     j["labels"] = config.labels;
-    j["lesion"] = {{"min_volume_mm3", config.min_lesion_mm3}};
+    j["lesion"] = {{"min_volume_mm3", config.min_lesion_mm3}, {"decision", config.label_decision}};
   }
   return j;
 }

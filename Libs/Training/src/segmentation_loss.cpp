@@ -31,49 +31,55 @@ Tensor rows_of(const Tensor& t) { return t.movedim(axes::C, -1).contiguous(); }
 class Gradient : public torch::autograd::Function<Gradient> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& logits, const Tensor& masks, double dice,
-                        double cross_entropy) {
+                        double cross_entropy, bool dice_per_image) {
     const Tensor x = rows_of(logits), truth = masks.contiguous(), p = at::empty_like(x);
-    const std::int64_t K = x.size(-1), voxels = truth.numel();
+    const std::int64_t K = x.size(-1), groups = dice_per_image ? truth.size(0) : 1, voxels = truth.numel() / groups;
     // Summed in one order whatever the threads.
-    constexpr std::int64_t kParts = 64;
+    const std::int64_t in_group = std::max<std::int64_t>(1, 64 / groups);
     struct Sums {
       std::vector<Overlap> labels;
       double likelihood = 0;
     };
-    std::vector<Sums> parts(kParts);
-    at::parallel_for(0, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<Sums> parts(static_cast<std::size_t>(groups * in_group));
+    at::parallel_for(0, groups * in_group, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {
         Sums& sums = parts[static_cast<std::size_t>(part)];
         sums.labels.resize(static_cast<std::size_t>(K));
-        for (std::int64_t v = part * voxels / kParts; v < (part + 1) * voxels / kParts; ++v)
+        const std::int64_t first = part / in_group * voxels, at = part % in_group;
+        for (std::int64_t v = first + at * voxels / in_group; v < first + (at + 1) * voxels / in_group; ++v)
           add(x.data_ptr<float>() + v * K, truth.data_ptr<std::int64_t>()[v], p.data_ptr<float>() + v * K, sums.labels,
               sums.likelihood);
       }
     });
-    Sums whole = parts[0];
-    for (std::size_t part = 1; part < parts.size(); ++part) {
-      whole.likelihood += parts[part].likelihood;
-      for (std::size_t k = 0; k < whole.labels.size(); ++k) {
-        whole.labels[k].both += parts[part].labels[k].both;
-        whole.labels[k].found += parts[part].labels[k].found;
-        whole.labels[k].truth += parts[part].labels[k].truth;
+    // Of Dice, by a probability of each group: everywhere, and where its label is right as well.
+    std::vector<double> everywhere, right;
+    double mean = 0, likelihood = 0;
+    const double share = 1.0 / static_cast<double>(groups * std::max<std::int64_t>(1, K - 1));
+    for (std::size_t first = 0; first < parts.size(); first += static_cast<std::size_t>(in_group)) {
+      std::vector<Overlap> whole(static_cast<std::size_t>(K));
+      for (std::size_t part = first; part < first + static_cast<std::size_t>(in_group); ++part) {
+        likelihood += parts[part].likelihood;
+        for (std::size_t k = 0; k < whole.size(); ++k) {
+          whole[k].both += parts[part].labels[k].both;
+          whole[k].found += parts[part].labels[k].found;
+          whole[k].truth += parts[part].labels[k].truth;
+        }
       }
-    }
-    // Of Dice, by a probability: everywhere, and where its label is right as well.
-    std::vector<double> everywhere(1, 0), right(1, 0);
-    double mean = 0;
-    const double share = 1.0 / static_cast<double>(std::max<std::int64_t>(1, K - 1));
-    for (std::size_t k = 1; k < whole.labels.size(); ++k) {
-      const double above = whole.labels[k].above(), below = whole.labels[k].below();
-      mean += share * above / below;
-      everywhere.push_back(dice * share * above / (below * below));
-      right.push_back(-dice * share * 2 / below);
+      everywhere.push_back(0);
+      right.push_back(0);
+      for (std::size_t k = 1; k < whole.size(); ++k) {
+        const double above = whole[k].above(), below = whole[k].below();
+        mean += share * above / below;
+        everywhere.push_back(dice * share * above / (below * below));
+        right.push_back(-dice * share * 2 / below);
+      }
     }
     context->save_for_backward({p, truth});
     context->saved_data["everywhere"] = everywhere;
     context->saved_data["right"] = right;
-    context->saved_data["cross_entropy"] = cross_entropy / static_cast<double>(voxels);
-    const double loss = dice * (1 - mean) - cross_entropy * whole.likelihood / static_cast<double>(voxels);
+    const double each = cross_entropy / static_cast<double>(truth.numel());
+    context->saved_data["cross_entropy"] = each;
+    const double loss = dice * (1 - mean) - each * likelihood;
     return at::scalar_tensor(loss, logits.options());
   }
 
@@ -81,6 +87,8 @@ class Gradient : public torch::autograd::Function<Gradient> {
     const variable_list saved = context->get_saved_variables();
     const Tensor &p = saved[0], &truth = saved[1], out = at::empty_like(p);
     const std::int64_t K = p.size(-1);
+    const auto groups = static_cast<std::int64_t>(context->saved_data["right"].toDoubleVector().size()) / K;
+    const std::int64_t voxels = truth.numel() / groups;
     const double factor = gradients[0].item<double>();
     const auto scaled = [&](const char* name) {
       std::vector<float> values;
@@ -94,15 +102,16 @@ class Gradient : public torch::autograd::Function<Gradient> {
       for (std::int64_t v = begin; v < end; ++v) {
         const float* const from = p.data_ptr<float>() + v * K;
         float* const to = out.data_ptr<float>() + v * K;
-        const auto t = static_cast<std::size_t>(truth.data_ptr<std::int64_t>()[v]);
-        float mean = from[t] * right[t];
-        for (std::int64_t k = 0; k < K; ++k) mean += from[k] * everywhere[static_cast<std::size_t>(k)];
-        for (std::int64_t k = 0; k < K; ++k)
-          to[k] = from[k] * (everywhere[static_cast<std::size_t>(k)] - mean + entropy);
-        to[t] += from[t] * right[t] - entropy;
+        const std::int64_t t = truth.data_ptr<std::int64_t>()[v];
+        const float* const all = everywhere.data() + v / voxels * K;
+        const float at_truth = right[static_cast<std::size_t>(v / voxels * K + t)];
+        float mean = from[t] * at_truth;
+        for (std::int64_t k = 0; k < K; ++k) mean += from[k] * all[k];
+        for (std::int64_t k = 0; k < K; ++k) to[k] = from[k] * (all[k] - mean + entropy);
+        to[t] += from[t] * at_truth - entropy;
       }
     });
-    return {out.movedim(-1, axes::C), {}, {}, {}};
+    return {out.movedim(-1, axes::C), {}, {}, {}, {}};
   }
 
  private:
@@ -124,8 +133,9 @@ class Gradient : public torch::autograd::Function<Gradient> {
 
 }  // namespace
 
-Tensor segmentation_loss(const Tensor& logits, const Tensor& masks, double dice, double cross_entropy) {
-  return Gradient::apply(logits, masks, dice, cross_entropy);
+Tensor segmentation_loss(const Tensor& logits, const Tensor& masks, double dice, double cross_entropy,
+                         bool dice_per_image) {
+  return Gradient::apply(logits, masks, dice, cross_entropy, dice_per_image);
 }
 
 }  // namespace oncotome::training

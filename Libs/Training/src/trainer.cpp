@@ -47,7 +47,16 @@ Tensors copied(const Tensors& values) {
   return out;
 }
 
-Answer answer_of(const Sample& sample, const std::vector<Tensor>& logits, const Targets& targets, std::int64_t n) {
+Tensor labels_of(const Tensor& logits, engine::LabelDecision decision) {
+  const Tensor p = at::softmax(logits, 0).contiguous();
+  engine::Tensor probabilities({1, p.size(0), 1, 1, p.numel() / p.size(0)});
+  std::copy_n(p.data_ptr<float>(), p.numel(), probabilities.values.begin());
+  const std::vector<std::uint8_t> labels = engine::decide_labels(probabilities, decision);
+  return at::tensor(at::ArrayRef<std::uint8_t>(labels), at::kLong).view(p.sizes().slice(1));
+}
+
+Answer answer_of(const Sample& sample, const std::vector<Tensor>& logits, const Targets& targets, std::int64_t n,
+                 engine::LabelDecision decision) {
   Answer answer;
   answer.label = sample.label;
   answer.group = sample.group;
@@ -56,7 +65,7 @@ Answer answer_of(const Sample& sample, const std::vector<Tensor>& logits, const 
     answer.logits.assign(row.data_ptr<double>(), row.data_ptr<double>() + row.numel());
   }
   if (targets.masks.defined() && !sample.mask.empty()) {
-    const Tensor truth = targets.masks[n], found = logits.front()[n].argmax(0);
+    const Tensor truth = targets.masks[n], found = labels_of(logits.front()[n], decision);
     for (std::int64_t k = 1; k < logits.front().size(axes::C); ++k) {
       answer.truth.push_back((truth == k).sum().item<std::int64_t>());
       answer.found.push_back((found == k).sum().item<std::int64_t>());
@@ -202,6 +211,7 @@ void Trainer::train_epoch() {
 }
 
 std::vector<Answer> Trainer::judge(const std::vector<std::size_t>& indices, double& loss) {
+  const engine::LabelDecision decision = engine::read_label_decision(config_.label_decision);
   std::vector<Answer> out;
   loss = 0;
   const auto at_once = static_cast<std::size_t>(config_.batch_size);
@@ -216,7 +226,7 @@ std::vector<Answer> Trainer::judge(const std::vector<std::size_t>& indices, doub
     const std::vector<Tensor> logits = network_->forward(batch.images, std::nullopt);
     loss += loss_of(batch, logits).item<double>() * static_cast<double>(some.size());
     for (std::size_t n = 0; n < some.size(); ++n)
-      out.push_back(answer_of(samples_.all[some[n]], logits, batch.targets, static_cast<std::int64_t>(n)));
+      out.push_back(answer_of(samples_.all[some[n]], logits, batch.targets, static_cast<std::int64_t>(n), decision));
   }
   loss /= static_cast<double>(indices.size());
   return out;

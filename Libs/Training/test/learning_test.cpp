@@ -317,23 +317,26 @@ TEST(Learning, Losses_have_their_closed_forms) {
 }
 
 // Operation by operation, in the precision of the logits.
-Tensor plain_segmentation_loss(const Tensor& logits, const Tensor& masks) {
+Tensor plain_segmentation_loss(const Tensor& logits, const Tensor& masks, bool dice_per_image = false) {
   const Tensor p = at::softmax(logits, 1).flatten(2);
   const Tensor truth = at::zeros_like(p).scatter_(1, masks.flatten(1).unsqueeze(1), 1.0);
-  const auto sum = [](const Tensor& t) { return t.sum(at::IntArrayRef{0, 2}).slice(0, 1); };
+  const auto sum = [&](const Tensor& t) {
+    return dice_per_image ? t.sum(2).slice(1, 1) : t.sum(at::IntArrayRef{0, 2}).slice(0, 1);
+  };
   return 1 - ((sum(p * truth) * 2 + 1e-5) / (sum(p) + sum(truth) + 1e-5)).mean() +
          at::cross_entropy_loss(logits.flatten(2), masks.flatten(1));
 }
 
 TEST(Learning, The_segmentation_loss_and_its_gradient_equal_those_of_ATen_in_double_precision) {
   for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{2, 2, 9, 7}, {3, 5, 4, 6, 3}, {2, 3, 1, 1}})
-    for (const bool rows : {false, true}) {
+    for (const auto& [rows, per_image] : {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
       const std::vector<Pair> logits = {{shape, 1, rows}};
       std::vector<std::int64_t> voxels = shape;
       voxels.erase(voxels.begin() + 1);
       const Tensor masks = (input(voxels, 2).abs() * 1000).to(at::kLong).remainder(shape[1]);
-      expect_same(segmentation_loss(logits[0].ours, masks, 1, 1), plain_segmentation_loss(logits[0].plain, masks),
-                  logits, std::to_string(shape[1]) + " labels");
+      expect_same(segmentation_loss(logits[0].ours, masks, 1, 1, per_image),
+                  plain_segmentation_loss(logits[0].plain, masks, per_image), logits,
+                  std::to_string(shape[1]) + " labels");
     }
 }
 

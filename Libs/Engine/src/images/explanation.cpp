@@ -76,7 +76,7 @@ Explainer::Explanation Explainer::explain(const Tensor& raw, std::size_t k, cons
   const Tensor input = prepare_image(inference_.image, size, raw);
   const auto derivative = network_->differentiate(input, {layer_, {logits_}}, job);
   const Tensor heat = heat_map(grad_cam(*derivative, layer_, logits_, k), size);
-  return {derivative->value(layer_), on_image_grid(inference_, heat, {raw.shape[2], raw.shape[3], raw.shape[4]})};
+  return {derivative->value(layer_), on_image_grid(inference_, heat, raw, {0})};
 }
 
 }  // namespace oncotome::engine

@@ -29,6 +29,9 @@ ImagePreparation read_image(const json& j, std::int64_t channels) {
     invalid_package("an image is prepared by one of rescale and percentiles");
   if (p.percentiles && !(p.percentiles->first >= 0 && p.percentiles->second <= 1))
     invalid_package("percentiles must lie between 0 and 1");
+  if (j.contains("crop_above")) p.crop_above = j.at("crop_above").get<double>();
+  p.equalize = j.value("equalize", 0.0);
+  if (!(p.equalize >= 0 && p.equalize <= 1)) invalid_package("equalize must lie between 0 and 1");
   p.mean = j.at("mean").get<std::vector<double>>();
   p.std = j.at("std").get<std::vector<double>>();
   if (static_cast<std::int64_t>(p.mean.size()) != channels || p.std.size() != p.mean.size())
@@ -47,6 +50,7 @@ NetworkConfig read_config(const json& j) {
   c.labels = j.at("labels").get<std::int64_t>();
   c.input_size = j.at("input_size").get<Dhw>();
   c.features = j.value("features", std::vector<std::int64_t>{});
+  c.lesion_pooling = j.value("lesion_pooling", false);
   return c;
 }
 
@@ -86,6 +90,12 @@ ImageGate read_gate(const json& j) {
 
 }  // namespace
 
+LabelDecision read_label_decision(const std::string& name) {
+  if (name == "most_probable") return LabelDecision::most_probable;
+  if (name == "expected_dice") return LabelDecision::expected_dice;
+  throw Error(ErrorCode::model_unsupported, "model.json asks for a decision that is not known: '" + name + "'");
+}
+
 ImagePreparation read_image_preparation(const json& image, std::int64_t channels) {
   try {
     return read_image(image, channels);
@@ -120,6 +130,7 @@ ImageInference read_image_inference(const json& j, const ModelPackage& package) 
     i.mirror_axes.push_back(static_cast<int>(at));
   }
   if (i.network.labels > 0) i.class_labels = read_class_labels(j.at("network"), i.network.labels);
+  i.decision = read_label_decision(j.value("lesion", json::object()).value("decision", "most_probable"));
   if (j.contains("gate")) {
     i.gate = read_gate(j.at("gate"));
     const Dhw& size = i.network.input_size;

@@ -78,7 +78,76 @@ void to_unit_range(const ImagePreparation::Range& range, std::vector<float>& val
     value = width > 0 ? static_cast<float>(std::clamp((value - range.first) / width, 0.0, 1.0)) : 0.0F;
 }
 
+Tensor in_unit_range(const ImagePreparation& preparation, const Tensor& raw) {
+  Tensor image = raw;
+  if (preparation.rescale) to_unit_range(*preparation.rescale, image.values);
+  if (preparation.percentiles) to_unit_range(quantiles(image.values, *preparation.percentiles), image.values);
+  return image;
+}
+
+ImageBox without_margins(const Tensor& image, const std::optional<double>& above) {
+  const Dhw size{image.shape[2], image.shape[3], image.shape[4]};
+  ImageBox box{{0, 0, 0}, size};
+  if (!above) return box;
+  const auto threshold = static_cast<float>(*above);
+  std::vector<std::int64_t> counts[3];
+  for (std::size_t a = 0; a < 3; ++a) counts[a].resize(static_cast<std::size_t>(size[a]));
+  const float* value = image.values.data();
+  for (std::int64_t c = 0; c < image.shape[1]; ++c)
+    for (std::int64_t z = 0; z < size[0]; ++z)
+      for (std::int64_t y = 0; y < size[1]; ++y)
+        for (std::int64_t x = 0; x < size[2]; ++x)
+          if (*value++ > threshold)
+            for (const auto& [a, i] : {std::pair{0, z}, {1, y}, {2, x}}) ++counts[a][static_cast<std::size_t>(i)];
+  const std::int64_t all = size[0] * size[1] * size[2] * image.shape[1];
+  for (std::size_t a = 0; a < 3; ++a) {
+    const auto is_margin = [&](std::int64_t i) { return 50 * size[a] * counts[a][static_cast<std::size_t>(i)] < all; };
+    std::int64_t first = 0, last = size[a] - 1;
+    while (first < last && is_margin(first)) ++first;
+    while (first < last && is_margin(last)) --last;
+    if (first == last) continue;
+    box.begin[a] = first;
+    box.size[a] = last + 1 - first;
+  }
+  return box;
+}
+
+/// ImagePreparation::equalize.
+void equalize(Tensor& image, double share) {
+  constexpr double kBackground = 0.05;
+  constexpr std::size_t kBins = 1024;
+  const std::size_t voxels = image.values.size() / static_cast<std::size_t>(image.shape[1]);
+  const auto place = [](float v) { return (static_cast<double>(v) - kBackground) / (1 - kBackground) * kBins; };
+  for (std::size_t first = 0; first < image.values.size(); first += voxels) {
+    std::vector<double> below(kBins + 1, 0);  // Voxels in the bins before.
+    const auto end = image.values.begin() + static_cast<std::ptrdiff_t>(first + voxels);
+    for (auto v = end - static_cast<std::ptrdiff_t>(voxels); v != end; ++v)
+      if (const double at = place(*v); at > 0) ++below[std::min(kBins, static_cast<std::size_t>(at) + 1)];
+    for (std::size_t b = 1; b <= kBins; ++b) below[b] += below[b - 1];
+    if (below[kBins] == 0) continue;
+    for (auto v = end - static_cast<std::ptrdiff_t>(voxels); v != end; ++v) {
+      const double at = std::clamp(place(*v), 0.0, static_cast<double>(kBins));
+      const std::size_t bin = std::min(kBins - 1, static_cast<std::size_t>(at));
+      const double inside = at - static_cast<double>(bin), rank = below[bin] + inside * (below[bin + 1] - below[bin]);
+      *v = static_cast<float>((1 - share) * static_cast<double>(*v) + share * rank / below[kBins]);
+    }
+  }
+}
+
 }  // namespace
+
+Tensor cut(const Tensor& image, const ImageBox& box) {
+  const std::vector<std::int64_t>& shape = image.shape;
+  Tensor out({1, shape[1], box.size[0], box.size[1], box.size[2]});
+  float* target = out.values.data();
+  for (std::int64_t c = 0; c < shape[1]; ++c)
+    for (std::int64_t z = 0; z < box.size[0]; ++z)
+      for (std::int64_t y = 0; y < box.size[1]; ++y) {
+        const std::int64_t slice = c * shape[2] + box.begin[0] + z, row = slice * shape[3] + box.begin[1] + y;
+        target = std::copy_n(image.values.data() + row * shape[4] + box.begin[2], box.size[2], target);
+      }
+  return out;
+}
 
 ImageBox image_box(ImagePreparation::Resize resize, const Dhw& input_size, const Dhw& size) {
   if (resize == ImagePreparation::Resize::squash) return {{0, 0, 0}, input_size};
@@ -109,11 +178,11 @@ Tensor prepare_image(const ImagePreparation& preparation, const Dhw& input_size,
                 "the image has not the " + std::to_string(channels) + " channels that the model takes");
   if (!std::all_of(raw.values.begin(), raw.values.end(), [](float value) { return std::isfinite(value); }))
     throw Error(ErrorCode::precondition_unmet, "the image holds values that are not finite");
-  Tensor image = raw;
-  if (preparation.rescale) to_unit_range(*preparation.rescale, image.values);
-  if (preparation.percentiles) to_unit_range(quantiles(image.values, *preparation.percentiles), image.values);
-  const ImageBox box = image_box(preparation.resize, input_size, {raw.shape[2], raw.shape[3], raw.shape[4]});
+  Tensor image = in_unit_range(preparation, raw);
+  if (preparation.crop_above) image = cut(image, without_margins(image, preparation.crop_above));
+  const ImageBox box = image_box(preparation.resize, input_size, {image.shape[2], image.shape[3], image.shape[4]});
   image = resize_image(image, box.size);
+  if (preparation.equalize > 0) equalize(image, preparation.equalize);
 
   Tensor out({1, channels, input_size[0], input_size[1], input_size[2]});
   const auto within = [&](std::size_t axis, std::int64_t i) {
@@ -134,18 +203,29 @@ Tensor prepare_image(const ImagePreparation& preparation, const Dhw& input_size,
   return out;
 }
 
-Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Dhw& size) {
-  const ImageBox box = image_box(inference.image.resize, inference.network.input_size, size);
-  const std::vector<std::int64_t>& shape = in_network.shape;
-  Tensor inside({1, shape[1], box.size[0], box.size[1], box.size[2]});
-  float* target = inside.values.data();
-  for (std::int64_t c = 0; c < shape[1]; ++c)
-    for (std::int64_t z = 0; z < box.size[0]; ++z)
-      for (std::int64_t y = 0; y < box.size[1]; ++y) {
-        const std::int64_t slice = c * shape[2] + box.begin[0] + z, row = slice * shape[3] + box.begin[1] + y;
-        target = std::copy_n(in_network.values.data() + row * shape[4] + box.begin[2], box.size[2], target);
+ImageBox image_window(const ImagePreparation& preparation, const Tensor& raw) {
+  if (!preparation.crop_above) return {{0, 0, 0}, {raw.shape[2], raw.shape[3], raw.shape[4]}};
+  return without_margins(in_unit_range(preparation, raw), preparation.crop_above);
+}
+
+Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Tensor& raw,
+                     const std::vector<float>& unseen) {
+  const ImageBox window = image_window(inference.image, raw);
+  const ImageBox box = image_box(inference.image.resize, inference.network.input_size, window.size);
+  const Tensor seen = resize_image(cut(in_network, box), window.size);
+  Tensor out({1, seen.shape[1], raw.shape[2], raw.shape[3], raw.shape[4]});
+  const float* from = seen.values.data();
+  const std::size_t voxels = out.values.size() / unseen.size();
+  for (std::size_t c = 0; c < unseen.size(); ++c) {
+    float* const to = out.values.data() + c * voxels;
+    std::fill(to, to + voxels, unseen[c]);
+    for (std::int64_t z = 0; z < window.size[0]; ++z)
+      for (std::int64_t y = 0; y < window.size[1]; ++y, from += window.size[2]) {
+        const std::int64_t row = (window.begin[0] + z) * raw.shape[3] + window.begin[1] + y;
+        std::copy_n(from, window.size[2], to + row * raw.shape[4] + window.begin[2]);
       }
-  return resize_image(inside, size);
+  }
+  return out;
 }
 
 void show_as_picture(const std::optional<ImagePreparation::Range>& range, Tensor& raw) {

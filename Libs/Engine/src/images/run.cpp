@@ -51,20 +51,6 @@ Tensor part_of(const Tensor& batch, std::size_t index) {
   return out;
 }
 
-/// The most probable label of each voxel, of sums of probabilities [1,K,D,H,W].
-std::vector<std::uint8_t> labels_of(const Tensor& sums, const std::vector<std::uint8_t>& class_labels) {
-  const auto K = static_cast<std::size_t>(sums.shape[1]);
-  const std::size_t voxels = sums.values.size() / K;
-  std::vector<std::uint8_t> labels(voxels);
-  for (std::size_t i = 0; i < voxels; ++i) {
-    std::size_t best = 0;
-    for (std::size_t k = 1; k < K; ++k)
-      if (sums.values[k * voxels + i] > sums.values[best * voxels + i]) best = k;
-    labels[i] = class_labels[best];
-  }
-  return labels;
-}
-
 /// Zeros with `probability`, the same of every image, and the rest divided by one less it.
 Tensor dropped(Tensor batch, double probability, const ImageOptions& options, int sample, std::size_t part) {
   Draws draws(options.seed, Purpose::dropout, {static_cast<std::uint64_t>(sample), part});
@@ -293,16 +279,18 @@ std::vector<ImageResult> run_images(const ImageEnsemble& models, const std::vect
     if (first.network.classes > 0) judge_class(members, i, results[i].classification);
     judge_kind(members, i, results[i].classification);
     if (first.network.labels == 0) continue;
-    const Dhw size{raw[i].shape[2], raw[i].shape[3], raw[i].shape[4]};
     Tensor sums;
     for (const Member& member : members) {
-      const Tensor found = on_image_grid(*member.inference, part_of(member.label_sums, i), size);
       const double versions = std::pow(2, static_cast<double>(member.inference->mirror_axes.size()));
+      std::vector<float> background(static_cast<std::size_t>(first.network.labels), 0);
+      background[0] = static_cast<float>(versions);
+      const Tensor found = on_image_grid(*member.inference, part_of(member.label_sums, i), raw[i], background);
       if (sums.values.empty()) sums = Tensor(found.shape);
       for (std::size_t v = 0; v < found.values.size(); ++v)
         sums.values[v] += found.values[v] / static_cast<float>(versions);
     }
-    results[i].labels = labels_of(sums, first.class_labels);
+    results[i].labels = decide_labels(sums, first.decision);
+    for (std::uint8_t& label : results[i].labels) label = first.class_labels[label];
     if (options.label_entropies) results[i].label_entropies = label_entropies(sums.values, results[i].labels.size());
   }
   return results;

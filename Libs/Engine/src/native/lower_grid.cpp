@@ -65,4 +65,13 @@ Value Lowering::averaged(const Node& node, const Value& source) {
   return y;
 }
 
+Value Lowering::weighted_mean(const Value& source, const Value& source_of_weights) {
+  const Value x = planar(source), weights = planar(source_of_weights);
+  const int channels = x.parts[0].channels;
+  emit(Kind::weighted_mean, {{x.parts[0], weights.parts[0]}, x.extent}, {1, 1, 1}, channels);
+  Value y = result(channels, {1, 1, 1}, true);
+  plan_->steps.back().output = y.parts[0].buffer;
+  return y;
+}
+
 }  // namespace oncotome::engine::native

@@ -143,6 +143,8 @@ Value Lowering::lower(const Node& node) {
       return resampled(node, x);
     case Op::adaptive_avg_pool:
       return averaged(node, x);
+    case Op::weighted_mean:
+      return weighted_mean(x, values_[static_cast<std::size_t>(node.inputs.at(1))]);
     case Op::softmax:
       return softmax(x);
     case Op::dropout:

@@ -33,6 +33,7 @@ class Lowering {
   Value cropped(const Node& node, const Value& x);
   Value resampled(const Node& node, const Value& x);
   Value averaged(const Node& node, const Value& x);
+  Value weighted_mean(const Value& x, const Value& weights);
   Value softmax(const Value& x);
   /// Stores what lets the convolution at `x` add the stored tensor `y`; false where that cannot be.
   bool add_in_place(const Value& x, const Value& y, Value& sum);

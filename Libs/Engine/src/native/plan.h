@@ -63,7 +63,8 @@ enum class Kind {
   block,
   unblock,
   pool,
-  average,  ///< Adaptive, of planes.
+  average,        ///< Adaptive, of planes.
+  weighted_mean,  ///< Of planes.
   upsample,
   softmax,
   torch,  ///< One node in LibTorch.

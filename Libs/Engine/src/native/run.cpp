@@ -136,6 +136,8 @@ class Run {
         return resample(step);
       case Kind::average:
         return average(step);
+      case Kind::weighted_mean:
+        return weighted_mean(step);
       case Kind::softmax:
         return softmax(step);
       case Kind::torch:
@@ -271,6 +273,21 @@ class Run {
         const std::int64_t count = (end[0] - first[0]) * (end[1] - first[1]) * (end[2] - first[2]);
         out[cell] = static_cast<float>(sum / static_cast<double>(count));
       }
+    });
+  }
+
+  void weighted_mean(const Step& step) {
+    const std::int64_t voxels = voxels_of(step.in);
+    each(step.channels, [&](int sample, std::int64_t channel, std::byte*) {
+      const float* in = reinterpret_cast<const float*>(at(step.sources[0].buffer, sample)) + channel * voxels;
+      const float* without = reinterpret_cast<const float*>(at(step.sources[1].buffer, sample));
+      double sum = 0, total = 1;
+      for (std::int64_t v = 0; v < voxels; ++v) {
+        const double weight = 1 - static_cast<double>(without[v]);
+        total += weight;
+        sum += weight * static_cast<double>(in[v]);
+      }
+      reinterpret_cast<float*>(at(step.output, sample))[channel] = static_cast<float>(sum / total);
     });
   }
 

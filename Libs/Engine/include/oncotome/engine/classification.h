@@ -28,18 +28,27 @@ struct ImagePreparation {
   };
   std::optional<Range> rescale;      ///< Values that become 0 and 1; those beyond are clipped.
   std::optional<Range> percentiles;  ///< The same by quantiles, 0 to 1, of the image's own values.
+  /// Margins are cut off: rows (columns, slices) from an edge on while less than 2 % of each lies above this value.
+  std::optional<double> crop_above;
   Resize resize = Resize::squash;
+  /// Share of a value's rank, 0 to 1, among those of its channel above 0.05; the rest is the value as it was. Faint
+  /// contrasts between many voxels grow, whatever the scanner's scale.
+  double equalize = 0;
   std::vector<double> mean, std;  ///< Per channel: (value - mean) / std.
 };
 
 /// model.json's "image", which a training configuration has too. Throws Error{model_invalid, model_unsupported}.
 ImagePreparation read_image_preparation(const nlohmann::json& image, std::int64_t channels);
 
-/// Where an image of `size` lies in the network's input.
 struct ImageBox {
   Dhw begin{}, size{};
 };
+/// Of [1,C,D,H,W].
+Tensor cut(const Tensor& image, const ImageBox& box);
+/// Where an image of `size` lies in the network's input.
 ImageBox image_box(ImagePreparation::Resize resize, const Dhw& input_size, const Dhw& size);
+/// What of a raw image [1,C,D,H,W] the network sees. Throws as prepare_image().
+ImageBox image_window(const ImagePreparation& preparation, const Tensor& raw);
 
 /// [1,C,D,H,W] on another grid over the same extent: linear between voxel centers, and where an axis shrinks, weighted
 /// by a triangle of twice the step, which is the antialiasing of PIL and torchvision.
@@ -48,6 +57,21 @@ Tensor resize_image(const Tensor& image, const Dhw& size);
 /// Raw values [1,C,D,H,W] to the network's input [1,C,`input_size`]. Throws Error{precondition_unmet} when the channels
 /// are not those of the preparation or a value is not finite.
 Tensor prepare_image(const ImagePreparation& preparation, const Dhw& input_size, const Tensor& raw);
+
+/// How voxels get their labels.
+enum class LabelDecision {
+  most_probable,
+  /// Lesion, whichever it is, where that lets Dice expect most (2 sum p / (voxels of the mask + sum of all p),
+  /// arXiv:1402.1892) and its probability is 0.1 or more; then the most probable of the other labels. For
+  /// images that show a lesion: of an unsure one more is outlined.
+  expected_dice,
+};
+
+/// As model.json and training configurations spell it; throws Error{model_unsupported}.
+LabelDecision read_label_decision(const std::string& name);
+
+/// The output [D,H,W] that each voxel gets, of outputs' probabilities, or sums of them, [1,K,D,H,W]; 0 is background.
+std::vector<std::uint8_t> decide_labels(const Tensor& sums, LabelDecision decision);
 
 struct ClassLabel {
   std::string name;
@@ -65,10 +89,13 @@ struct ImageInference {
   std::vector<int> mirror_axes;   ///< Of D, H, W; every combination is averaged.
   std::optional<ImageGate> gate;  ///< Without: every image is answered.
   std::vector<std::uint8_t> class_labels;
+  LabelDecision decision = LabelDecision::most_probable;
 };
 
-/// Values [1,C,D,H,W] in the network's input, back on the grid of an image of `size`.
-Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Dhw& size);
+/// Values [1,C,D,H,W] in the network's input, back on the raw image's grid; where the network has not seen it, a value
+/// per channel.
+Tensor on_image_grid(const ImageInference& inference, const Tensor& in_network, const Tensor& raw,
+                     const std::vector<float>& unseen);
 
 struct Classification {
   std::vector<double> probabilities;  ///< Of the classes: the mean over members, their dropout samples and mirrored
@@ -107,8 +134,8 @@ void check_image_ensemble(const std::vector<const ModelPackage*>& packages, cons
 
 /// Runs images [1,C,D,H,W] of any size, all in one batch, through models of ImageInference, which must have been loaded
 /// as the options need. Labels come from the mean probability over members and mirrored images, brought back to each
-/// image's size; an image that any member's gate refuses is refused. Throws Error{precondition_unmet, weights_invalid,
-/// backend_failed, out_of_memory, result_not_finite, cancelled}.
+/// image's size, as the first member decides; an image that any member's gate refuses is refused. Throws
+/// Error{precondition_unmet, weights_invalid, backend_failed, out_of_memory, result_not_finite, cancelled}.
 std::vector<ImageResult> run_images(const ImageEnsemble& models, const std::vector<Tensor>& raw,
                                     const ImageOptions& options, const Job& job);
 

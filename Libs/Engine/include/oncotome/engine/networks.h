@@ -21,6 +21,9 @@ struct NetworkConfig {
   std::vector<std::int64_t> features{};  ///< Of the stages of a U-Net, full resolution first.
   /// Between the two, logits of the lower stages of a U-Net's way up too; for training alone (arXiv:1409.5185).
   bool deep_supervision = false;
+  /// The class is read from the lesion too: from the way up at a quarter of the extent, averaged where the labels are
+  /// not the background.
+  bool lesion_pooling = false;
 };
 
 /// What the names of those heads' weights begin with.
