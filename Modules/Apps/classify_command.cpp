@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <utility>
 
 #include "commands.h"
 #include "oncotome/core/process.h"
@@ -14,8 +15,22 @@ namespace {
 
 struct Options {
   workflow::PicturesRequest request;
+  std::vector<std::string> channels;
   std::string device = "auto", precision = "f32";
 };
+
+void run(Options& options, const Common& common) {
+  workflow::PicturesRequest& request = options.request;
+  for (const std::string& text : options.channels) request.study.by_hand.push_back(channel_and_path(text));
+  if (request.lesions.empty() && (!request.study.by_hand.empty() || !request.study.study_uid.empty()))
+    throw Error(ErrorCode::usage, "--input and --study name a study, whose lesions --lesions outlines");
+  if (request.paths.empty() && request.study.by_hand.empty())
+    throw Error(ErrorCode::usage, "give pictures, DICOM images or folders of them");
+  if (!request.lesions.empty()) request.study.paths = std::exchange(request.paths, {});
+  request.device = engine::parse_device(options.device);
+  request.precision = engine::parse_precision(options.precision);
+  run_pictures(request, common);
+}
 
 }  // namespace
 
@@ -46,11 +61,19 @@ void run_pictures(const workflow::PicturesRequest& request, const Common& common
 void add_classify(CLI::App& app, Common& common) {
   const auto options = std::make_shared<Options>();
   workflow::PicturesRequest& request = options->request;
-  CLI::App* command = app.add_subcommand("classify", "Give single images a class with its probability");
+  CLI::App* command =
+      app.add_subcommand("classify", "Give single images, or outlined lesions, a class with its probability");
+  command->add_option(
+      "INPUT", request.paths,
+      "PNG or JPEG pictures, DICOM images, or folders of them with their subfolders; with --lesions a study");
+  command->add_option("--lesions", request.lesions,
+                      "INPUT is a study: classify the lesions that this NIfTI, NRRD, SEG or RT Structure Set outlines");
   command
-      ->add_option("INPUT", request.paths,
-                   "PNG or JPEG pictures, DICOM images, or folders of them with their subfolders")
-      ->required();
+      ->add_option("--input", options->channels,
+                   "With --lesions CHANNEL=PATH: a channel by hand, such as CT=ct.nii.gz; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--study", request.study.study_uid,
+                      "With --lesions the Study Instance UID, when the input holds several studies");
   command
       ->add_option("-m,--model", request.models,
                    "Model package for images (a folder with model.json); several are an ensemble, whose probabilities "
@@ -72,11 +95,7 @@ void add_classify(CLI::App& app, Common& common) {
   command->add_flag("--overwrite", request.replace, "Replace the output folder if it exists");
   command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->add_flag("--json", common.json, "Print report.json's content on stdout");
-  command->callback([options, &common] {
-    options->request.device = engine::parse_device(options->device);
-    options->request.precision = engine::parse_precision(options->precision);
-    run_pictures(options->request, common);
-  });
+  command->callback([options, &common] { run(*options, common); });
 }
 
 }  // namespace oncotome::apps

@@ -17,6 +17,8 @@ struct Common {
 };
 
 /// --geometry, the same on every command that reads a series.
+/// Of --input CHANNEL=PATH. Throws Error{usage}.
+std::pair<std::string, std::string> channel_and_path(const std::string& text);
 void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy);
 
 /// What can be chosen of an nnU-Net: --folds, --checkpoint, --configuration, --no-mirroring, --step and more.

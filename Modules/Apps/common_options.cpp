@@ -13,6 +13,13 @@ void print_geometry(const nlohmann::json& g) {
               s[0].get<double>(), s[1].get<double>(), s[2].get<double>());
 }
 
+std::pair<std::string, std::string> channel_and_path(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
+    throw Error(ErrorCode::usage, "--input takes CHANNEL=PATH, such as FLAIR=flair.nii.gz");
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
 void add_geometry_option(CLI::App& command, dicom::GeometryPolicy& policy) {
   using dicom::GeometryPolicy;
   std::map<std::string, GeometryPolicy> names;

@@ -21,13 +21,6 @@ struct Options {
   engine::ImageOptions image_options;
 };
 
-std::pair<std::string, std::string> channel_and_path(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
-    throw Error(ErrorCode::usage, "--input takes CHANNEL=PATH, such as FLAIR=flair.nii.gz");
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 std::string class_text(const nlohmann::json& lesion) {
   if (!lesion.contains("classification")) return "";
   const nlohmann::json& found = lesion["classification"];

@@ -92,8 +92,8 @@ std::string mask_in(const std::string& path, const Job& job) {
   return found.front();
 }
 
-EvaluationSide read_side(const std::string& path, const std::string& what, const Geometry* grid,
-                         std::vector<std::string>& notes, const Job& job) {
+EvaluationSide read_side_on(const std::string& path, const std::string& what, const Geometry* grid,
+                            std::vector<std::string>& notes, const Job& job) {
   try {
     if (is_volume_file(path)) return EvaluationSide(read_label_file(path));
     std::error_code ignored;
@@ -184,6 +184,12 @@ std::vector<RegionPair> choose_regions(const std::vector<std::string>& asked, co
   return regions;
 }
 
+EvaluationSide read_side(const std::string& path, const std::string& what, const Geometry& grid,
+                         std::vector<std::string>& notes, const Job& job) {
+  const std::string file = mask_in(path, job);
+  return read_side_on(file, what, is_structure_set(file) ? &grid : nullptr, notes, job);
+}
+
 std::pair<EvaluationSide, EvaluationSide> read_sides(const EvaluationPair& pair, std::vector<std::string>& notes,
                                                      const Job& job) {
   const UnpackedInput input({pair.result, pair.truth}, job);
@@ -194,14 +200,14 @@ std::pair<EvaluationSide, EvaluationSide> read_sides(const EvaluationPair& pair,
     throw Error(ErrorCode::usage, "two structure sets have no grid: give the series they were drawn on by --reference");
   std::array<std::optional<EvaluationSide>, 2> sides;
   for (std::size_t i = 0; i < 2; ++i)
-    if (!drawn[i]) sides[i].emplace(read_side(paths[i], names[i], nullptr, notes, job));
+    if (!drawn[i]) sides[i].emplace(read_side_on(paths[i], names[i], nullptr, notes, job));
   for (std::size_t i = 0; i < 2; ++i) {
     if (!drawn[i]) continue;
     std::vector<std::string> own;
     const Geometry grid =
         pair.reference.empty() ? sides[1 - i]->grid() : grid_of_series(paths[i], pair.reference, own, job);
     for (const std::string& note : own) notes.push_back(names[i] + ": " + note);
-    sides[i].emplace(read_side(paths[i], names[i], &grid, notes, job));
+    sides[i].emplace(read_side_on(paths[i], names[i], &grid, notes, job));
   }
   return {std::move(*sides[0]), std::move(*sides[1])};
 }

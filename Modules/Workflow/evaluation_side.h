@@ -46,6 +46,12 @@ struct RegionPair {
 std::vector<RegionPair> choose_regions(const std::vector<std::string>& asked, const EvaluationSide& result,
                                        const EvaluationSide& truth);
 
+/// A NIfTI or NRRD label volume, a SEG or a structure set, which is drawn on `grid`; of a folder, the one SEG or
+/// structure set in it. `notes` tells what is not in the voxels. Throws Error{input_*, dicom_*, cancelled}, which begin
+/// with `what`.
+EvaluationSide read_side(const std::string& path, const std::string& what, const Geometry& grid,
+                         std::vector<std::string>& notes, const Job& job);
+
 /// Reads both sides of a pair, of which each may be a folder or .zip with one SEG or structure set. `notes` tells what
 /// is not in the voxels. Throws Error{usage, input_*, dicom_*, grid_mismatch, cancelled}.
 std::pair<EvaluationSide, EvaluationSide> read_sides(const EvaluationPair& pair, std::vector<std::string>& notes,

@@ -136,7 +136,12 @@ Candidate candidate_at(const std::string& path, const std::string& modality, con
   return from_series(choose_series(dicom::scan({path}, job), ""));
 }
 
-Candidate find_channel(const ChannelSpec& channel, const std::vector<Candidate>& candidates, std::string& how) {
+Candidate find_channel(const ChannelSpec& channel, bool is_only, const std::vector<Candidate>& candidates,
+                       std::string& how) {
+  if (is_only && channel.rules.empty() && candidates.size() == 1) {
+    how = "the only one there is";
+    return candidates[0];
+  }
   for (const engine::ChannelRule& rule : channel.rules) {
     std::vector<const Candidate*> fits;
     for (const Candidate& c : candidates)
@@ -242,7 +247,7 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
   for (std::size_t i = 0; i < package.channels.size(); ++i) {
     const ChannelSpec& channel = package.channels[i];
     std::string how = "named by hand";
-    Candidate c = named[i] ? *named[i] : find_channel(channel, candidates, how);
+    Candidate c = named[i] ? *named[i] : find_channel(channel, named.size() == 1, candidates, how);
     if (!by_hand[i] && !used.insert(listed(c)).second)
       throw Error(ErrorCode::channel_ambiguous,
                   listed(c) + " looks like two channels; name them with --input NAME=PATH");

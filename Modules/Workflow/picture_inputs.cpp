@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "evaluation_side.h"
 #include "image_io.h"
 #include "oncotome/core/error.h"
 #include "oncotome/dicom/picture.h"
@@ -68,7 +69,10 @@ std::string name_of(const std::string& file, const Names& names) {
 }
 
 void add_rejected(const std::vector<dicom::Rejected>& rejected, const Names& names, PictureInputs& found) {
-  for (const dicom::Rejected& r : rejected) found.rejected.push_back({name_of(r.path, names), r.code, r.reason});
+  for (const dicom::Rejected& r : rejected) {
+    const bool is_read = is_picture_file(r.path) && names.count(r.path) > 0;  // A link to a picture.
+    if (!is_read) found.rejected.push_back({name_of(r.path, names), r.code, r.reason});
+  }
 }
 
 // A picture that cannot be read is a fault of its series; the others are read as series of their own.
@@ -128,6 +132,33 @@ PictureInputs find_pictures(const std::vector<std::string>& paths, const std::st
   return found;
 }
 
+PictureInputs find_lesions(const InputRequest& study, const std::string& mask, const engine::ModelPackage& package,
+                           std::vector<std::string>& notes, const Job& job) {
+  const StudyInputs inputs = read_inputs(package, study, job);
+  notes = inputs.corrections;
+  notes.insert(notes.end(), inputs.doubts.begin(), inputs.doubts.end());
+  const Geometry& grid = inputs.channels[package.reference_channel].volume.geometry;
+  EvaluationSide outlines = read_side(mask, "the lesions", grid, notes, job);
+  outlines.move_to(grid, notes);
+  std::set<int> parts;
+  for (const auto& [number, name] : outlines.parts()) parts.insert(number);
+  const engine::Components found =
+      engine::connected_components(outlines.mask(parts), grid.size, engine::Connectivity::corners26);
+  if (found.voxel_counts.empty()) throw Error(ErrorCode::input_no_images, "the lesions: nothing is outlined");
+  if (found.voxel_counts.size() > 65535) throw Error(ErrorCode::usage, "the lesions: there are more than 65535");
+  LesionVolume lesions;
+  lesions.geometry = grid;
+  lesions.voxels.assign(found.labels.begin(), found.labels.end());
+  const std::vector<engine::LesionBox> boxes = engine::lesion_boxes(lesions);
+  std::vector<engine::ChannelView> channels;
+  for (const ChannelInput& c : inputs.channels) channels.push_back({c.volume.geometry, c.volume.voxels.data()});
+  std::vector<engine::Tensor> raw = engine::lesion_images(engine::image_inference(package), channels, grid, boxes);
+  PictureInputs out;
+  for (std::size_t i = 0; i < boxes.size(); ++i)
+    out.pictures.push_back({"lesion " + std::to_string(boxes[i].id), "", nullptr, 0, boxes[i], std::move(raw[i])});
+  return out;
+}
+
 bool holds_pictures(const std::vector<std::string>& paths) {
   Names names;
   const Job job;
@@ -142,6 +173,7 @@ bool holds_pictures(const std::vector<std::string>& paths) {
 }
 
 engine::Tensor load_picture_input(const PictureInput& input, const engine::ModelPackage& package, const Job& job) {
+  if (input.lesion) return input.raw;
   const engine::ImageInference& inference = engine::image_inference(package);
   const std::int64_t channels = inference.network.in_channels;
   if (channels != 1 && channels != 3)

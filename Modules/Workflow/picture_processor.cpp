@@ -54,18 +54,28 @@ class Processor {
       throw Error(ErrorCode::usage, "this model gives images a class and labels no pixels: use classify");
     if (!request.masks && inference_.classes.empty())
       throw Error(ErrorCode::usage, "this model labels pixels and knows no classes: use segment");
+    if (!request.lesions.empty() && inference_.network.labels > 0 && !inference_.crop_margin_mm)
+      throw Error(ErrorCode::usage,
+                  "this model takes whole slices, of which it outlines the lesions itself: use segment");
     if (request.heat_maps > 0 && packages_.size() > 1)
       throw Error(ErrorCode::usage, "heat maps are of one model, and several were given");
   }
 
   json run() {
-    for (const std::string& path : request_.paths)
+    std::vector<std::string> paths = request_.paths;
+    paths.insert(paths.end(), request_.study.paths.begin(), request_.study.paths.end());
+    for (const auto& [name, path] : request_.study.by_hand) paths.push_back(path);
+    for (const std::string& path : paths)
       if (lies_in(path, request_.output_folder))
         throw Error(ErrorCode::usage, "the output folder is or holds an input; choose another");
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
     const Job scanning([this](std::string_view s, double f) { job_.report(s, 0.05 * f); });
-    PictureInputs inputs = find_pictures(request_.paths, request_.output_folder, scanning);
+    std::vector<std::string> notes;
+    PictureInputs inputs = request_.lesions.empty()
+                               ? find_pictures(request_.paths, request_.output_folder, scanning)
+                               : find_lesions(request_.study, request_.lesions, package_, notes, scanning);
+    if (!notes.empty()) report_["notes"] = notes;
     for (RejectedPicture& r : inputs.rejected) reject(std::move(r.name), r.code, r.reason);
     timings_.lap("scan");
     if (inputs.pictures.empty()) refuse_all("no picture and no DICOM image was found");
@@ -126,13 +136,16 @@ class Processor {
     }
     if (raw.empty()) return;
     const std::vector<engine::ImageResult> results = engine::run_images(models, raw, request_.options, job_);
-    for (std::size_t i = 0; i < results.size(); ++i) add(read[i]->name, raw[i], results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i) add(*read[i], raw[i], results[i]);
   }
 
-  void add(const std::string& name, const engine::Tensor& raw, const engine::ImageResult& result) {
+  void add(const PictureInput& input, const engine::Tensor& raw, const engine::ImageResult& result) {
+    const std::string& name = input.name;
     const engine::Classification& c = result.classification;
     json image = classification_json(c, inference_.classes);
     image["path"] = name;
+    if (input.lesion)
+      image["box"] = {{"first", input.lesion->first}, {"last", input.lesion->last}, {"slice", input.lesion->slice}};
     std::string line = csv_quoted(name) + ",";
     if (const auto best = c.best()) {
       line += csv_quoted(inference_.classes[*best].name);
@@ -194,7 +207,8 @@ class Processor {
 
   void finish(const engine::ImageEnsemble& models) {
     json& r = report_;
-    r = {{"schema", "oncotome.pictures/1"},
+    r.update(
+        {{"schema", "oncotome.pictures/1"},
          {"software", {{"name", "Oncotome"}, {"version", ONCOTOME_VERSION}}},
          {"model", model_json(package_)},
          {"classes", classes_json(inference_.classes)},
@@ -203,13 +217,18 @@ class Processor {
          {"images", images_},
          {"rejected", rejected_},
          {"counts",
-          {{"images", images_.size()}, {"refused", refused_}, {"rejected", rejected_.size()}, {"classes", counts_}}}};
+          {{"images", images_.size()}, {"refused", refused_}, {"rejected", rejected_.size()}, {"classes", counts_}}}});
     for (const Label& label : package_.labels)
       if (request_.masks) r["labels"].push_back({{"value", label.value}, {"name", label.name}});
     json& definitions = r["definitions"];
     definitions["probabilities"] =
         "softmax of logits / temperature, mean over models, their dropout samples and mirrored images";
     definitions["entropy"] = "of the probabilities, in nats";
+    if (!request_.lesions.empty())
+      definitions["box"] =
+          "of a lesion, a 26-connected component of the outlines: first and last voxel [x, y, z], and the slice with "
+          "its "
+          "largest cross-section, of which the network sees the surroundings";
     if (has_information_)
       definitions["mutual_information"] =
           "entropy less the mean of the entropies of each model (dropout sample), in nats: how far they disagree";

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "inputs.h"
 #include "oncotome/core/job.h"
 #include "oncotome/engine/backend.h"
 #include "oncotome/engine/model_package.h"
@@ -13,6 +14,8 @@ namespace oncotome::workflow {
 
 struct PicturesRequest {
   std::vector<std::string> paths;   ///< Pictures, DICOM images, folders of either with their subfolders.
+  InputRequest study;               ///< Or its lesions,
+  std::string lesions;              ///< outlined by this mask.
   std::vector<std::string> models;  ///< Packages for images, each a folder or .zip; several are an ensemble.
   std::string output_folder;
   bool masks = false;            ///< The labels of each picture too, as masks/<name>.png.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""segment --classify: each lesion of a study gets its class, in report.json, the HTML report and the SR."""
+"""segment --classify: each lesion of a study gets its class, in report.json, the HTML report and the SR; classify --lesions: so
+does each lesion that a mask outlines."""
 import json
 import unittest
 
@@ -10,7 +11,7 @@ import pydicom
 import SimpleITK as sitk
 
 from picture_models import CLASSES, CODE, lenet_weights, unet_weights, write_package
-from whole_program import DEMO_MODEL, ROOT, WithFolder, check_objects, done, main, run
+from whole_program import DEMO_MODEL, ROOT, WithFolder, check_objects, done, main, need, run
 
 SIZE = (32, 32)
 
@@ -79,6 +80,58 @@ class LesionClasses(WithFolder):
             alone = json.loads((out / "report.json").read_text())["images"][0]
             for name, p in alone["probabilities"].items():
                 self.assertAlmostEqual(p, lesion["classification"]["probabilities"][name], places=5)
+
+    def outlined(self, name, study, lesions, model):
+        out = self.folder / name
+        done("oncotome", "classify", study, "--lesions", lesions, "--model", model, "--output", out, "--quiet")
+        report = json.loads((out / "report.json").read_text())
+        jsonschema.validate(report, json.loads((ROOT / "Data/Schemas/pictures-1.schema.json").read_text()))
+        return report
+
+    def test_outlined_lesions_get_the_classes_that_segmented_ones_do(self):
+        model = write_package(self.folder / "outlined-classes", self.weights, SIZE, change=of_mr(crop_margin_mm=4))
+        report, result = self.segment("outlined-result", "--classify", model)
+        # The components of the segments touch where the lesions do not: of one kind of lesion alone they are the same.
+        expected = {tuple(map(tuple, (x["first_index"], x["last_index"]))): x["classification"] for x in report["lesions"]}
+        for lesions in ("segmentation.dcm", "segmentation.seg.nrrd"):
+            found = self.outlined(lesions + "-classes", self.study, result / lesions, model)["images"]
+            self.assertEqual([x["path"] for x in found], [f"lesion {n + 1}" for n in range(len(found))])
+            self.assertEqual(len(found), len(expected))
+            for x in found:
+                wanted = expected[tuple(x["box"]["first"]), tuple(x["box"]["last"])]
+                for name, p in wanted["probabilities"].items():
+                    self.assertAlmostEqual(x["probabilities"][name], p, places=5)
+
+    def test_a_nodule_model_sees_what_a_structure_set_outlines(self):
+        study = need("ct_lung_gtv") / "pat_2"
+        drawn = pydicom.dcmread(study / "DCM_RS_00041.dcm")
+        slices = [pydicom.dcmread(p, stop_before_pixels=True) for p in study.glob("DCM_IMG_*.dcm")]
+        slices.sort(key=lambda d: float(d.ImagePositionPatient[2]))
+        points = np.concatenate([np.reshape(c.ContourData, (-1, 3)).astype(float)
+                                 for c in drawn.ROIContourSequence[0].ContourSequence])
+        origin = np.array(slices[0].ImagePositionPatient, float)
+        step = float(slices[1].ImagePositionPatient[2]) - origin[2]
+        index = (points - origin) / [*map(float, slices[0].PixelSpacing), step]
+        model = ROOT / "Data" / "Models" / "lung-nodule"
+        found = self.outlined("gtv", study, study / "DCM_RS_00041.dcm", model)["images"]
+        boxes = np.array([[x["box"]["first"], x["box"]["last"]] for x in found])
+        np.testing.assert_allclose(boxes[:, 0].min(0), index.min(0), atol=1)
+        np.testing.assert_allclose(boxes[:, 1].max(0), index.max(0), atol=1)
+        mask = self.folder / "gtv.nrrd"
+        done("oncotome", "convert", study / "DCM_RS_00041.dcm", "--output", mask)
+        again = self.outlined("gtv-mask", study, mask, model)["images"]
+        self.assertEqual(found, again)
+
+    def test_outlines_that_are_none_are_refused(self):
+        model = write_package(self.folder / "none-classes", self.weights, SIZE, change=of_mr())
+        empty = sitk.Image(8, 8, 8, sitk.sitkUInt8)
+        sitk.WriteImage(empty, str(self.folder / "empty.nrrd"))
+        empty.SetOrigin((5000, 0, 0))
+        sitk.WriteImage(empty + 1, str(self.folder / "far.nrrd"))
+        for name, code in (("absent.nrrd", 10), ("far.nrrd", 40), ("empty.nrrd", 12)):
+            result = run("oncotome", "classify", self.study, "--lesions", self.folder / name, "-m", model, "-o", self.folder / "never")
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertFalse((self.folder / "never").exists())
 
     def test_a_class_without_a_code_and_a_refusal_are_told(self):
         model = write_package(self.folder / "uncoded", self.weights, SIZE, change=of_mr(0, crop_margin_mm=4))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own models on the validation parts of their data, which they never learned from, measured by scikit-learn and NumPy."""
 import csv
+import json
 import subprocess
 import sys
 
@@ -36,6 +37,7 @@ class OurModels(WithFolder):
     def answers(self, command, model, place):
         out = place / "out"
         done("oncotome", command, place / "images", "--model", MODELS / model, "--output", out, "--quiet")
+        self.assertEqual(json.loads((out / "report.json").read_text())["rejected"], [])
         with open(out / "predictions.csv", newline="") as file:
             return {row["path"]: row for row in csv.DictReader(file)}, out
 

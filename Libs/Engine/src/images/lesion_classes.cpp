@@ -94,10 +94,8 @@ Tensor lesion_image(const ImageInference& inference, const std::vector<ChannelVi
   return raw;
 }
 
-std::vector<LesionFinding> classify_lesions(const Model& model, const std::vector<ChannelView>& channels,
-                                            const Geometry& grid, const std::vector<LesionBox>& boxes, const Job& job) {
-  const ImageInference& inference = image_inference(model.package());
-  if (inference.classes.empty()) throw Error(ErrorCode::usage, "this model knows no classes of lesions");
+std::vector<Tensor> lesion_images(const ImageInference& inference, const std::vector<ChannelView>& channels,
+                                  const Geometry& grid, const std::vector<LesionBox>& boxes) {
   std::vector<Volume<float>> resampled;
   std::vector<ChannelView> views;
   resampled.reserve(channels.size());
@@ -106,14 +104,24 @@ std::vector<LesionFinding> classify_lesions(const Model& model, const std::vecto
     if (!is_there) resampled.push_back(resample_linear(channel, grid));
     views.push_back({grid, is_there ? channel.voxels : resampled.back().voxels.data()});
   }
+  std::vector<Tensor> out;
+  for (const LesionBox& box : boxes) {
+    check_box(grid, box);
+    out.push_back(lesion_image(inference, views, box));
+  }
+  return out;
+}
+
+std::vector<LesionFinding> classify_lesions(const Model& model, const std::vector<ChannelView>& channels,
+                                            const Geometry& grid, const std::vector<LesionBox>& boxes, const Job& job) {
+  const ImageInference& inference = image_inference(model.package());
+  if (inference.classes.empty()) throw Error(ErrorCode::usage, "this model knows no classes of lesions");
+  const std::vector<Tensor> images = lesion_images(inference, channels, grid, boxes);
   std::vector<LesionFinding> out;
   for (std::size_t first = 0; first < boxes.size(); first += kBatch) {
     job.report("classify", static_cast<double>(first) / static_cast<double>(boxes.size()));
-    std::vector<Tensor> raw;
-    for (std::size_t i = first; i < std::min(boxes.size(), first + kBatch); ++i) {
-      check_box(grid, boxes[i]);
-      raw.push_back(lesion_image(inference, views, boxes[i]));
-    }
+    const std::vector<Tensor> raw(images.begin() + static_cast<std::ptrdiff_t>(first),
+                                  images.begin() + static_cast<std::ptrdiff_t>(std::min(boxes.size(), first + kBatch)));
     for (ImageResult& result : run_images(model, raw, job))
       out.push_back({boxes[out.size()].id, std::move(result.classification)});
   }

@@ -23,14 +23,19 @@ std::vector<LesionBox> lesion_boxes(const LesionVolume& lesions);
 /// its longest side and the margin on both. Without: the whole slice, or of a 3-D network such a cube.
 Tensor lesion_image(const ImageInference& inference, const std::vector<ChannelView>& channels, const LesionBox& box);
 
+/// The same of each box on `grid`; channels on other grids are resampled to it. Throws Error{usage} for a box outside
+/// of the grid.
+std::vector<Tensor> lesion_images(const ImageInference& inference, const std::vector<ChannelView>& channels,
+                                  const Geometry& grid, const std::vector<LesionBox>& boxes);
+
 /// What a lesion is.
 struct LesionFinding {
   std::uint16_t lesion_id = 0;
   Classification classification;
 };
 
-/// Classes of lesions whose boxes lie on `grid`; channels on other grids are resampled to it. Throws Error{usage} for a
-/// package without classes or a box outside of the grid, and as run_images().
+/// Classes of lesions whose boxes lie on `grid`. Throws Error{usage} for a package without classes, and as
+/// lesion_images() and run_images().
 std::vector<LesionFinding> classify_lesions(const Model& model, const std::vector<ChannelView>& channels,
                                             const Geometry& grid, const std::vector<LesionBox>& boxes, const Job& job);
 
