@@ -21,6 +21,7 @@ TABLE = {
     "Libs/Render": (["core"], ["vtk", "X11"]),
     "Modules/ITK": (["core", "engine"], ["itk"]),
     "Modules/Workflow": (["core", "engine", "dicom", "render"], ["itk", "nlohmann", "zlib", "png", "jpeglib", "jerror"]),
+    "Modules/CLI": (["core", "engine"], ["nlohmann", "itk"]),
     "Modules/Apps": (["core", "engine", "training", "bench", "dicom", "render"], ["itk", "nlohmann", "CLI", "vtk", "dcmtk"]),
 }
 THIRD_PARTIES = ["nlohmann", "torch", "ATen", "c10", "dcmtk", "vtk", "X11", "itk", "CLI", "zlib", "png", "jpeglib", "jerror", "openjpeg", "sqlite3", "openssl", "oneapi"]
