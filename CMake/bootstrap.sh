@@ -16,7 +16,8 @@ packages=(
 test_packages=(dcmtk dicom3tools orthanc python3 python3-venv python3-pip python3-torch ocl-icd-opencl-dev)
 check_packages=(clang-format clang-tidy clang libclang-rt-14-dev)
 readers=(pydicom==2.4.4 highdicom==0.22.0 SimpleITK==2.3.1 dcmrtstruct2nii==5 nibabel==5.3.2 numpy==1.26.4 jsonschema==4.23.0
-  scipy==1.11.4 surface-distance==0.1 pylibjpeg==2.0.1 pylibjpeg-libjpeg==2.1.0 pylibjpeg-openjpeg==2.3.0 pillow==13.0.0 scikit-learn==1.3.2 pyflakes==4.1.0)
+  scipy==1.11.4 surface-distance==0.1 pylibjpeg==2.0.1 pylibjpeg-libjpeg==2.1.0 pylibjpeg-openjpeg==2.3.0 pillow==13.0.0 scikit-learn==1.3.2 pyflakes==4.1.0
+  nipype==1.10.0 ctk-cli==1.5)
 slicer=(slicer-core==5.13.31053.0 vtk==9.6.2 numpy==1.26.4)
 
 total=0 step=0
@@ -45,7 +46,7 @@ install_packages() {
 # The independent readers that the golden tests compare with.
 install_readers() {
   local venv=build/readers
-  if ! "$venv/bin/python" -c 'import pydicom, highdicom, dcmrtstruct2nii, SimpleITK, nibabel, jsonschema, surface_distance, libjpeg, openjpeg, sklearn, pyflakes' 2>/dev/null; then
+  if ! "$venv/bin/python" -c 'import pydicom, highdicom, dcmrtstruct2nii, SimpleITK, nibabel, jsonschema, surface_distance, libjpeg, openjpeg, sklearn, pyflakes, nipype, ctk_cli' 2>/dev/null; then
     echo "installing into $venv: ${readers[*]}"
     /usr/bin/python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check "${readers[@]}"
