@@ -59,10 +59,10 @@ class OurModels(WithFolder):
         rows = [row for row in rows if not found[row["name"]]["refused"]]
         self.assertGreaterEqual(len(rows), 0.98 * 613)
         right = [found[row["name"]]["class"] == row["class"] for row in rows]
-        self.assertGreaterEqual(np.mean(right), 0.87)
+        self.assertGreaterEqual(np.mean(right), 0.93)
         masks = [(np.asarray(Image.open(out / "masks" / row["name"].replace(".jpg", ".png"))) > 0,
                   np.asarray(Image.open(row["mask"]).convert("L")) > 0) for row in rows]
-        self.assertGreaterEqual(np.mean([dice(*pair) for pair in masks]), 0.70)
+        self.assertGreaterEqual(np.mean([dice(*pair) for pair in masks]), 0.75)
 
 
 if __name__ == "__main__":

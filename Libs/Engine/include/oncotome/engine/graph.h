@@ -33,14 +33,14 @@ enum class Op {
                    ///< the first and after the last (pad_before, equal to pad_after).
   adaptive_avg_pool,  ///< To `kernel` voxels: output i is the mean of floor(i * in / out) to ceil((i + 1) * in / out).
   weighted_mean,      ///< Of the first input over D,H,W, each voxel weighted by 1 - the second's channel 0: sum(w x) /
-                  ///< (sum(w) + 1), which goes to 0 where there is no weight.
-  dropout,       ///< Zeros with `probability` and the rest divided by one less it, in training alone.
-  add,           ///< Of two equal shapes.
-  concat,        ///< Along C.
-  crop_depth,    ///< Drops pad_before[0] and pad_after[0] slices.
-  pad_channels,  ///< Adds pad_before[0] and pad_after[0] channels of zeros.
-  softmax,       ///< Over C.
-  upsample,      ///< D,H,W times `stride`, trilinear between voxel centers (align_corners false).
+                      ///< (sum(w) + 1), which goes to 0 where there is no weight.
+  dropout,            ///< Zeros with `probability` and the rest divided by one less it, in training alone.
+  add,                ///< Of two equal shapes.
+  concat,             ///< Along C.
+  crop_depth,         ///< Drops pad_before[0] and pad_after[0] slices.
+  pad_channels,       ///< Adds pad_before[0] and pad_after[0] channels of zeros.
+  softmax,            ///< Over C.
+  upsample,           ///< D,H,W times `stride`, trilinear between voxel centers (align_corners false).
 };
 
 /// As it is spelled in Op.
