@@ -368,7 +368,7 @@ class Real(WithFolder):
         interface.inputs.trait_set(inputVolume=str(case / "TCGA-DU-7294_t1c_bet.nii.gz"), inputLesions=str(case / "fusion" / "simple.nii.gz"),
                                    outputClasses=str(table), model="brain-mass-t1c", minimumVolume=1000.0)
         rows = rows_of(pathlib.Path(interface.run(cwd=str(self.folder)).outputs.outputClasses))
-        self.assertGreaterEqual(len(rows), 1)
+        self.assertIn(rows[0]["class"], ("glioma", ""))  # that, or none: it learned from scans with their skulls
         for row in rows:
             print(f"TCGA-DU-7294, lesion {row['lesion']}: {row['class'] or row['refused']} {row['probability']}")
             if not row["refused"]:
