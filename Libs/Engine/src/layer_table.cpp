@@ -44,9 +44,8 @@ void widen(const Node& node, std::size_t a, Layer& layer) {
     jump /= stride;
   } else {
     field += jump * static_cast<double>(reach);
-    jump *= averages(node)
-                ? static_cast<double>(layer.in.extent[a]) / static_cast<double>(layer.out.extent[a])
-                : stride;
+    jump *=
+        averages(node) ? static_cast<double>(layer.in.extent[a]) / static_cast<double>(layer.out.extent[a]) : stride;
   }
 }
 
