@@ -125,7 +125,8 @@ case "${1:-}" in
     echo "The program: $PWD/build/release/bin/oncotome"
     ;;
   demo)
-    total=$((4 + ${ONCOTOME_DATA:+1}))
+    total=4
+    [ -z "${ONCOTOME_DATA:-}" ] || total=5
     say "Packages"; install_packages "${packages[@]}"
     say "Building into build/release"; build OFF
     demo
