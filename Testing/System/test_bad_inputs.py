@@ -105,11 +105,15 @@ class Killed(unittest.TestCase):
             whole = time.monotonic() - start
             files = sorted(p.name for p in (folder / "out" / "result").iterdir())
             shutil.rmtree(folder / "out" / "result")
-            moments, killed = random.Random(4), 0
-            for _ in range(20):
+            moments, killed, runs = random.Random(4), 0, 0
+            while killed < 20:
+                runs += 1
+                self.assertLessEqual(runs, 60, f"only {killed} runs were killed")
+                start = time.monotonic()
                 process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 try:
                     process.wait(timeout=whole * moments.uniform(0.02, 1.05))
+                    whole = time.monotonic() - start  # the machine has become faster, or idle
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
                     process.wait()
@@ -121,11 +125,10 @@ class Killed(unittest.TestCase):
                     pydicom.dcmread(folder / "out" / "result" / "segmentation.dcm").pixel_array
                     shutil.rmtree(folder / "out" / "result")
                 self.assertTrue(all(p.name.startswith(".partial-") for p in (folder / "out").iterdir()))
-            self.assertGreaterEqual(killed, 15)
             # A run that is let go sweeps what the others left.
             subprocess.run(arguments, check=True, capture_output=True)
             self.assertEqual([p.name for p in (folder / "out").iterdir()], ["result"])
-            print(f"{killed} of 20 runs were killed, each {whole:.1f} s long")
+            print(f"{killed} of {runs} runs were killed, each {whole:.1f} s long")
 
 
 if __name__ == "__main__":
