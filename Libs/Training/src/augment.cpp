@@ -27,10 +27,38 @@ Matrix operator*(const Matrix& a, const Matrix& b) {
 
 Dhw grid_of(const Tensor& image) { return {image.shape[axes::D], image.shape[axes::H], image.shape[axes::W]}; }
 
+/// A smooth random field within -1 and 1: the mean of products of sine waves of up to one and a half periods an axis.
+class Waves {
+ public:
+  Waves(const Dhw& size, Draws& draws) {
+    constexpr double kPi = 3.141592653589793;
+    for (auto& wave : waves_)
+      for (std::size_t a = 0; a < 3; ++a) {
+        const double step = 2 * kPi * draws.uniform(0.25, 1.5) / static_cast<double>(size[a]);
+        const double phase = draws.uniform(0, 2 * kPi);
+        for (std::int64_t i = 0; i < size[a]; ++i)
+          wave[a].push_back(size[a] == 1 ? 1 : std::sin(step * static_cast<double>(i) + phase));
+      }
+  }
+
+  double at(std::int64_t z, std::int64_t y, std::int64_t x) const {
+    double sum = 0;
+    for (const auto& wave : waves_)
+      sum += wave[0][static_cast<std::size_t>(z)] * wave[1][static_cast<std::size_t>(y)] *
+             wave[2][static_cast<std::size_t>(x)];
+    return sum / static_cast<double>(waves_.size());
+  }
+
+ private:
+  std::array<std::array<std::vector<double>, 3>, 3> waves_;
+};
+
 /// From a voxel of the output, seen from its center, to one of the source, seen from `center`.
 struct Transform {
   Matrix matrix = kIdentity;
   Vector center{};
+  std::vector<Waves> bend;  ///< Of each axis that has more than one voxel, the last ones; empty: straight.
+  Vector reach{};           ///< Of the bend, in voxels.
 };
 
 // The turn of the plane of two axes.
@@ -87,6 +115,10 @@ Transform random_transform(const Example& example, const Dhw& from, const Dhw& s
   for (const int axis : how.flip_axes)
     if (draws.chance(0.5))
       for (std::size_t b = 0; b < 3; ++b) t.matrix[b][static_cast<std::size_t>(axis)] *= -1;
+  for (std::size_t a = first; a < 3 && how.elastic > 0; ++a) {
+    t.bend.emplace_back(size, draws);
+    t.reach[a] = how.elastic * static_cast<double>(size[a]);
+  }
   return t;
 }
 
@@ -119,6 +151,7 @@ void resample(Example& example, const Dhw& size, const Transform& t) {
         Vector at = t.center;
         for (std::size_t a = 0; a < 3; ++a)
           at[a] += t.matrix[a][0] * o[0] + t.matrix[a][1] * o[1] + t.matrix[a][2] * o[2];
+        for (std::size_t i = 0, a = 3 - t.bend.size(); a < 3; ++i, ++a) at[a] += t.reach[a] * t.bend[i].at(z, y, x);
         const Between d(at[0], from[0]), h(at[1], from[1]), w(at[2], from[2]);
         const float* source = example.image.values.data();
         for (std::int64_t c = 0; c < channels; ++c, source += volume) {
@@ -146,7 +179,22 @@ void resample(Example& example, const Dhw& size, const Transform& t) {
 
 bool moves(const Augmentation& how) {
   return !how.flip_axes.empty() || how.rotation_degrees > 0 || how.shear_degrees > 0 || how.shift > 0 ||
-         how.scale != Range{1, 1};
+         how.elastic > 0 || how.scale != Range{1, 1};
+}
+
+// A gain that varies smoothly over the image, as a receive coil's, the same in all channels.
+void shade(Tensor& image, double strength, Draws& draws) {
+  const Dhw size = grid_of(image);
+  const Waves field(size, draws);
+  const auto channels = static_cast<std::size_t>(image.shape[axes::C]);
+  const std::size_t voxels = image.values.size() / channels;
+  std::size_t v = 0;
+  for (std::int64_t z = 0; z < size[0]; ++z)
+    for (std::int64_t y = 0; y < size[1]; ++y)
+      for (std::int64_t x = 0; x < size[2]; ++x, ++v) {
+        const auto gain = static_cast<float>(std::exp(strength * field.at(z, y, x)));
+        for (std::size_t c = 0; c < channels; ++c) image.values[c * voxels + v] *= gain;
+      }
 }
 
 void change_intensities(Tensor& image, const Augmentation& how, Draws& draws) {
@@ -154,6 +202,7 @@ void change_intensities(Tensor& image, const Augmentation& how, Draws& draws) {
   const auto contrast = static_cast<float>(draws.uniform(how.contrast.first, how.contrast.second));
   const auto shift = static_cast<float>(draws.uniform(-how.brightness, how.brightness));
   const auto deviation = static_cast<float>(draws.uniform(0, how.noise));
+  if (how.bias_field > 0) shade(image, how.bias_field, draws);
   double sum = 0;
   for (float& v : image.values) {
     if (gamma != 1.0F) v = std::pow(std::max(v, 0.0F), gamma);
@@ -203,7 +252,8 @@ void augment(Example& example, const Dhw& size, const Augmentation& how, const e
              Draws& draws) {
   const Dhw from = grid_of(example.image);
   if (moves(how) || from != size) resample(example, size, random_transform(example, from, size, how, draws));
-  const bool changes = how.gamma != Range{1, 1} || how.contrast != Range{1, 1} || how.brightness > 0 || how.noise > 0;
+  const bool changes = how.gamma != Range{1, 1} || how.contrast != Range{1, 1} || how.brightness > 0 || how.noise > 0 ||
+                       how.bias_field > 0;
   if (changes) {
     per_channel(example.image, image, [](float v, float mean, float std) { return v * std + mean; });
     change_intensities(example.image, how, draws);

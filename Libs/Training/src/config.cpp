@@ -55,6 +55,8 @@ Augmentation read_augmentation(Fields fields) {
   a.flip_axes = axes_of(fields, "flip");
   a.rotation_degrees = fields.number("rotation_degrees", 0, 0, 180);
   a.shear_degrees = fields.number("shear_degrees", 0, 0, 60);
+  a.elastic = fields.number("elastic", 0, 0, 0.2);
+  a.bias_field = fields.number("bias_field", 0, 0, 2);
   a.scale = range(fields, "scale", 0.01);
   a.shift = fields.number("shift", 0, 0, 1);
   a.gamma = range(fields, "gamma", 0.01);

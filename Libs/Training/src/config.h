@@ -21,9 +21,11 @@ struct Augmentation {
   std::vector<int> flip_axes;  ///< Of D, H, W, each with a chance of a half.
   double rotation_degrees = 0, shear_degrees = 0;
   Range scale{1, 1};
-  double shift = 0;  ///< Share of the extent.
+  double shift = 0;    ///< Share of the extent.
+  double elastic = 0;  ///< Greatest displacement of a smooth random bend, as a share of the extent.
   Range gamma{1, 1}, contrast{1, 1};
   double brightness = 0, noise = 0;      ///< Greatest shift of, and deviation added to, the intensity.
+  double bias_field = 0;                 ///< Greatest logarithm of a gain that varies smoothly over the image.
   double cutout = 0;                     ///< Share of each extent that a box set to the mean covers at most.
   double mixup = 0;                      ///< Beta(mixup, mixup) (arXiv:1710.09412).
   std::optional<engine::Dhw> crop_from;  ///< Grid that patches of the network's size are cut from.

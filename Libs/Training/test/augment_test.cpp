@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 namespace oncotome::training {
@@ -65,6 +66,7 @@ TEST(Augment, Image_and_mask_move_together) {
     how.shear_degrees = 10;
     how.scale = {0.8, 1.2};
     how.shift = 0.1;
+    how.elastic = 0.05;
     Example e = ramp(size);
     // A box, so that the image says the mask but for the edge.
     for (std::size_t v = 0; v < e.mask.size(); ++v) {
@@ -87,6 +89,51 @@ TEST(Augment, Image_and_mask_move_together) {
     augment(again, size, how, kPlain, same);
     EXPECT_EQ(again.image.values, e.image.values);
   }
+}
+
+TEST(Augment, A_bend_displaces_smoothly_and_no_further_than_its_share_of_the_extent) {
+  Augmentation how;
+  how.elastic = 0.1;
+  double furthest = 0;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    Example e = ramp({1, 40, 40});
+    for (std::size_t v = 0; v < 1600; ++v) e.image.values[v] = static_cast<float>(v % 40);
+    Draws d = draws(i);
+    augment(e, {1, 40, 40}, how, kPlain, d);
+    for (std::size_t v = 0; v < 1600; ++v) {
+      const double moved = e.image.values[v] - static_cast<double>(v % 40);
+      furthest = std::max(furthest, std::abs(moved));
+      const auto inside = [](float value) { return value > 0 && value < 39; };  // beyond it the edge's value goes on
+      if (v % 40 == 0 || !inside(e.image.values[v]) || !inside(e.image.values[v - 1])) continue;
+      // A wave of one and a half periods rises by 2 pi 1.5 / 40 of its height a voxel at most.
+      ASSERT_LE(std::abs(e.image.values[v] - e.image.values[v - 1] - 1), 4 * 0.236 + 1e-5);
+    }
+  }
+  EXPECT_LE(furthest, 4.0 + 1e-5);
+  EXPECT_GT(furthest, 1.0);
+}
+
+TEST(Augment, A_bias_field_is_a_smooth_gain_of_at_most_its_logarithm_and_the_same_in_all_channels) {
+  Augmentation how;
+  how.bias_field = 0.5;
+  double strongest = 0;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    Example e;
+    e.image = engine::Tensor({1, 2, 6, 20, 20});
+    std::fill(e.image.values.begin(), e.image.values.end(), 0.5F);
+    Draws d = draws(i);
+    augment(e, {6, 20, 20}, how, kPlain, d);
+    for (std::size_t v = 0; v < 2400; ++v) {
+      ASSERT_EQ(e.image.values[v], e.image.values[2400 + v]);
+      const double gain = std::log(e.image.values[v] / 0.5);
+      strongest = std::max(strongest, std::abs(gain));
+      if (v % 20 > 0) {
+        ASSERT_LE(std::abs(gain - std::log(e.image.values[v - 1] / 0.5)), 0.5 * 0.472 + 1e-5);
+      }
+    }
+  }
+  EXPECT_LE(strongest, 0.5 + 1e-5);
+  EXPECT_GT(strongest, 0.1);
 }
 
 TEST(Augment, Intensities_change_between_0_and_1_whatever_the_mean) {
