@@ -22,6 +22,7 @@ struct Options {
   std::string configuration, output;
   bool resume = false, overwrite = false;
   int threads = 0;
+  std::string device = "auto", precision = "f32";
 };
 
 engine::Tensor read_image(const std::string& path, std::int64_t channels) {
@@ -81,6 +82,8 @@ void run(const Options& o, const Common& common) {
     request.resume = o.resume;
     request.overwrite = o.overwrite;
     request.threads = o.threads;
+    request.device = engine::parse_device(o.device);
+    request.precision = engine::parse_precision(o.precision);
     request.read_image = read_image;
     request.draw_curves = draw;
     request.draw_reliability = draw_diagrams;
@@ -105,7 +108,12 @@ void add_train(CLI::App& app, Common& common) {
   command->add_option("-o,--output", o.output, "Folder of the model package, instead of the configuration's");
   command->add_flag("--resume", o.resume, "Go on from the last checkpoint, if there is one");
   command->add_flag("--overwrite", o.overwrite, "Replace the output, and a training that was ended before");
+  command->add_option("-d,--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command->add_option("-t,--threads", o.threads, "Threads; 0 is one per core")->check(CLI::Range(0, 4096));
+  command
+      ->add_option("--precision", o.precision,
+                   "f32; bf16: mixed precision, products in bfloat16 and all else in float32, for CUDA")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_flag("-q,--quiet", common.quiet, "No progress");
   command->callback([options, &common] { run(*options, common); });
 }

@@ -9,6 +9,7 @@
 #include "lower_script.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/core/error.h"
+#include "oncotome/torch/device.h"
 #include "oncotome/torch/errors.h"
 #include "oncotome/torch/evaluate.h"
 #include "tensors.h"
@@ -216,7 +217,7 @@ class ScriptExecutable : public engine::Executable {
 
 class TorchBackend : public engine::Backend {
  public:
-  TorchBackend(engine::Device wanted, int threads) : device_(choose(wanted)) {
+  TorchBackend(engine::Device wanted, int threads) : device_(device_of(wanted)) {
     at::set_num_threads(threads);
     make_exact();
     // Registration happens as this library is loaded, and a linker may drop what it takes for unused.
@@ -237,13 +238,6 @@ class TorchBackend : public engine::Backend {
   }
 
  private:
-  static at::Device choose(engine::Device wanted) {
-    const bool has_cuda = at::hasCUDA() && at::getNumGPUs() > 0;
-    if (wanted == engine::Device::cuda && !has_cuda)
-      throw Error(ErrorCode::device_unavailable, "no CUDA device can be used here; choose --device cpu");
-    return wanted == engine::Device::cpu || !has_cuda ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
-  }
-
   const at::Device device_;
 };
 

@@ -94,8 +94,13 @@ std::string model_card(const Config& config, const Samples& samples, const Outco
           ". No group and no file content is in two parts (checked). SHA-256 over files, classes and parts: `" +
           samples.digest + "`.\n\n" + data_table(samples);
   text += "\n## Training\n\n`oncotome train training.json`, seed " + std::to_string(config.seed) + ", " +
-          std::to_string(outcome.history.size()) + " epochs; the weights are those of epoch " +
-          std::to_string(outcome.best_epoch) + ", the best by the validation part.";
+          std::to_string(outcome.history.size() - static_cast<std::size_t>(config.refit_epochs)) +
+          " epochs; the weights are those of epoch " + std::to_string(outcome.best_epoch) +
+          ", the best by the validation part.";
+  if (config.refit_epochs > 0)
+    text += " From there they learned " + std::to_string(config.refit_epochs) +
+            " epochs more with the images of the validation part as well. The figures below, the temperature and the "
+            "gate are of the weights before that.";
   if (!config.initial_weights.empty()) text += " It began with the weights of another training.";
   text += " Curves: `curves.png`, `metrics.jsonl`.\n";
   if (config.network.classes > 0)

@@ -208,6 +208,7 @@ Config read_config(const fs::path& path) {
   c.epochs = fields.integer("epochs", 50, 1, 100000);
   c.batch_size = fields.integer("batch_size", 32, 1, 4096);
   c.patience = fields.integer("patience", 0, 0, 100000);
+  c.refit_epochs = fields.integer("refit_epochs", 0, 0, 100000);
   c.checkpoint_minutes = fields.number("checkpoint_minutes", 5, 0, 1e6);
   c.checkpoint_steps = fields.integer("checkpoint_steps", 0, 0, 1000000000);
   fields.finish();

@@ -84,7 +84,8 @@ struct Config {
   ScheduleConfig schedule;
   Augmentation augmentation;
   int epochs = 50, batch_size = 32;
-  int patience = 0;  ///< Epochs without a better validation that end the training; 0: none do.
+  int patience = 0;      ///< Epochs without a better validation that end the training; 0: none do.
+  int refit_epochs = 0;  ///< After those, from the images of the validation part too.
   double checkpoint_minutes = 5;
   int checkpoint_steps = 0;
   nlohmann::json json;  ///< As it was read.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "convolution.h"
 
+#include "loops.h"
 #include "oncotome/core/axes.h"
 #include "oncotome/torch/evaluate.h"
 #include "onednn.h"
@@ -51,7 +52,7 @@ Features blocks_of_voxels(const Tensor& weight, const Tensor& bias, const Featur
 Features in_runs(const Tensor& t) {
 #ifdef ONCOTOME_ONEDNN
   const std::int64_t C = t.size(axes::C), runs = C / kRunOfChannels;
-  if (!divides(C) || runs == 1) return {t};
+  if (!divides(C) || runs == 1 || !has_loops(t)) return {t};
   std::vector<std::int64_t> shape = t.movedim(axes::C, -1).sizes().vec();
   shape.back() = kRunOfChannels;
   shape.insert(shape.end() - 1, runs);
@@ -70,9 +71,11 @@ Tensor whole(const Features& features) {
   return rows.reshape(shape).movedim(axes::C, -2).flatten(-2).movedim(-1, axes::C);
 }
 
-Features convolution(const Node& node, const Tensor& weight, const Tensor& bias, const std::vector<Features>& in) {
+Features convolution(const Node& node, const Tensor& weight, const Tensor& bias, const std::vector<Features>& in,
+                     bool mixed) {
 #ifdef ONCOTOME_ONEDNN
-  if (node.op == Op::conv) {
+  const bool ours = !mixed && has_loops(weight);
+  if (ours && node.op == Op::conv) {
     Features y;
     std::int64_t first = 0;
     // Of a concatenation the sum of convolutions, without making it.
@@ -83,13 +86,19 @@ Features convolution(const Node& node, const Tensor& weight, const Tensor& bias,
     }
     return y;
   }
-  if (makes_blocks(node, weight, in[0].t)) return blocks_of_voxels(weight, bias, in[0]);
+  if (ours && makes_blocks(node, weight, in[0].t)) return blocks_of_voxels(weight, bias, in[0]);
 #endif
   std::vector<Tensor> plain;
   plain.reserve(in.size());
   for (const Features& x : in) plain.push_back(whole(x));
   const Tensor x = plain.size() > 1 ? at::cat(plain, axes::C) : plain[0];
-  return in_runs(torch_backend::evaluate(node, weight, bias, {x}));
+  if (!mixed) return in_runs(torch_backend::evaluate(node, weight, bias, {x}));
+  // LibTorch 1.13 has not every convolution of bfloat16 on the CPU, where their values are computed with in float32.
+  const auto half = [](const Tensor& t) {
+    const Tensor rounded = t.defined() ? t.to(at::kBFloat16) : t;
+    return t.defined() && t.is_cpu() ? rounded.to(at::kFloat) : rounded;
+  };
+  return {torch_backend::evaluate(node, half(weight), half(bias), {half(x)}).to(at::kBFloat16)};
 }
 
 }  // namespace oncotome::training

@@ -24,13 +24,15 @@ struct Features {
   std::int64_t channels() const { return t.size(1) * runs; }
 };
 
-/// In runs if its channels allow it, and back. Both can be differentiated, and copy nothing where C is 16.
+/// In runs if it is float32 of the CPU and its channels allow it, and back. Both can be differentiated, and copy
+/// nothing where C is 16.
 Features in_runs(const at::Tensor& t);
 at::Tensor whole(const Features& features);
 
 /// A node conv of the concatenation of several images, or conv_transpose of one; can be differentiated. By oneDNN,
-/// whose Winograd algorithm (arXiv:1509.09308) LibTorch leaves alone, where this is built with it.
+/// whose Winograd algorithm (arXiv:1509.09308) LibTorch leaves alone, where this is built with it and the images are of
+/// the CPU. `mixed`: of inputs, weights and result in bfloat16.
 Features convolution(const engine::Node& node, const at::Tensor& weight, const at::Tensor& bias,
-                     const std::vector<Features>& in);
+                     const std::vector<Features>& in, bool mixed = false);
 
 }  // namespace oncotome::training

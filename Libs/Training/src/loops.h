@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <ATen/ATen.h>
+
 #include "oncotome/core/error.h"
 #include "oncotome/kernels/learning.h"
 
@@ -14,5 +16,8 @@ inline const kernels::Learning& loops() {
                 "ONCOTOME_FORCE_ISA is not an instruction set that this processor and this build have");
   return *found;
 }
+
+/// Whether they take such values; ATen computes the others.
+inline bool has_loops(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
 }  // namespace oncotome::training

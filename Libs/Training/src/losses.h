@@ -22,7 +22,7 @@ at::Tensor class_loss(const at::Tensor& logits, const at::Tensor& classes, const
 
 /// `dice` times 1 - the mean over the labels but the background (and, on demand, the images) of Dice over the whole
 /// batch (or image), of probabilities: (2 sum p t + e) / (sum p + sum t + e), e = 1e-5 (arXiv:1606.04797 without
-/// squares); and `cross_entropy` times the voxels' mean cross entropy. Float32 of the CPU; masks are known everywhere.
+/// squares); and `cross_entropy` times the voxels' mean cross entropy. Masks are known everywhere.
 at::Tensor segmentation_loss(const at::Tensor& logits, const at::Tensor& masks, double dice, double cross_entropy,
                              bool dice_per_image = false);
 

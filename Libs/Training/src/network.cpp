@@ -34,17 +34,20 @@ bool treats_channels_alike(Op op) {
 
 Tensor dropped(const Tensor& x, double probability, std::uint64_t seed) {
   if (probability <= 0) return x;
+  // The same drops on every device.
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  return x * at::empty_like(x).bernoulli_(1 - probability, generator).div_(1 - probability);
+  const Tensor kept = at::empty_like(x, x.options().device(at::kCPU).dtype(at::kFloat));
+  return x * kept.bernoulli_(1 - probability, generator).div_(1 - probability).to(x.options());
 }
 
 }  // namespace
 
 Network::Network(engine::Graph graph, const engine::Weights& weights, int dimensions,
-                 const std::vector<std::string>& frozen)
+                 const std::vector<std::string>& frozen, const Compute& compute)
     : graph_(std::move(graph)),
       plane_(dimensions == 2),
       layout_(plane_ ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d),
+      compute_(compute),
       frozen_(frozen),
       joined_(graph_.nodes.size()),
       uses_(graph_.nodes.size(), 0) {
@@ -109,6 +112,7 @@ Tensor Network::imported(const std::string& name, const engine::Tensor& t) const
     throw Error(ErrorCode::weights_invalid, "'" + name + "' does not have the shape that the network needs");
   Tensor value = at::empty(t.shape, at::kFloat);
   std::copy(t.values.begin(), t.values.end(), value.data_ptr<float>());
+  value = value.to(compute_.device);
   return value.dim() == 5 ? laid_out(value) : value;
 }
 
@@ -120,7 +124,7 @@ Tensor Network::laid_out(const Tensor& t) const {
 
 engine::Tensor Network::exported(const std::string& name, const Tensor& t) const {
   engine::Tensor out(shapes_.at(name));
-  const Tensor plain = t.detach().contiguous();
+  const Tensor plain = t.detach().cpu().contiguous();
   std::copy_n(plain.data_ptr<float>(), out.values.size(), out.values.begin());
   return out;
 }
@@ -146,7 +150,8 @@ Features Network::evaluate(std::size_t index, const std::vector<Features>& input
                      seed.has_value());
   }
   const Tensor weight = find(node.weight), bias = find(node.bias);
-  if (node.op == Op::conv || node.op == Op::conv_transpose) return convolution(node, weight, bias, inputs);
+  if (node.op == Op::conv || node.op == Op::conv_transpose)
+    return convolution(node, weight, bias, inputs, compute_.mixed);
   if (node.op == Op::dropout && seed) return {dropped(inputs[0].t, node.probability, *seed + index), inputs[0].runs};
   if (node.op == Op::relu) {
     const auto from = static_cast<std::size_t>(node.inputs[0]);
@@ -179,7 +184,8 @@ std::vector<Tensor> Network::forward(const Tensor& input, std::optional<std::uin
     values[i] = evaluate(i, inputs, training_seed);
   }
   std::vector<Tensor> outputs;
-  for (const int output : graph_.output_nodes()) outputs.push_back(whole(values[static_cast<std::size_t>(output)]));
+  for (const int output : graph_.output_nodes())
+    outputs.push_back(whole(values[static_cast<std::size_t>(output)]).to(at::kFloat));
   return outputs;
 }
 

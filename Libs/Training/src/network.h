@@ -17,6 +17,13 @@ namespace oncotome::training {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
+/// Where a network learns, and whether the products of its convolutions are of bfloat16; weights, statistics, losses
+/// and moments stay float32.
+struct Compute {
+  at::Device device = at::kCPU;
+  bool mixed = false;
+};
+
 /// Overwrites the values of those of the same names.
 void copy_into(const Tensors& from, const Tensors& to);
 
@@ -25,10 +32,11 @@ void copy_into(const Tensors& from, const Tensors& to);
 class Network {
  public:
   /// Throws Error{weights_invalid} for a weight that is absent.
-  Network(engine::Graph graph, const engine::Weights& weights, int dimensions, const std::vector<std::string>& frozen);
+  Network(engine::Graph graph, const engine::Weights& weights, int dimensions, const std::vector<std::string>& frozen,
+          const Compute& compute = {});
 
-  /// Outputs [N,K,...] in the graph's order of an input [N,C,D,H,W]. Training: with a seed for dropout, batch norms
-  /// take the batch's statistics and move their own by a tenth of the way.
+  /// Float32 outputs [N,K,...] in the graph's order of an input [N,C,D,H,W] of the device. Training: with a seed for
+  /// dropout, batch norms take the batch's statistics and move their own by a tenth of the way.
   std::vector<at::Tensor> forward(const at::Tensor& input, std::optional<std::uint64_t> training_seed);
 
   /// What learns, by name; the tensors share their values with the network.
@@ -61,6 +69,7 @@ class Network {
   const engine::Graph graph_;
   const bool plane_;
   const at::MemoryFormat layout_;
+  const Compute compute_;
   const std::vector<std::string> frozen_;
   Tensors values_, parameters_;
   std::map<std::string, std::vector<std::int64_t>> shapes_;  ///< In the engine's form.

@@ -175,9 +175,17 @@ Features as_laid_out(const Features& other, const Features& x) {
   return x.runs > 1 ? in_runs(other.t) : Features{whole(other)};
 }
 
+Tensor by_aten(const BatchNorm& norm, const Tensor& x, const Tensor& other, bool relu) {
+  Tensor y = at::batch_norm(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, true, 0.1, norm.epsilon,
+                            /*cudnn_enabled=*/true);
+  if (other.defined()) y = y + other;
+  return relu ? at::relu(y) : y;
+}
+
 }  // namespace
 
 Features normalized(const BatchNorm& norm, const Features& x, const Features& other, bool relu) {
+  if (!has_loops(x.t)) return {by_aten(norm, x.t, other.t, relu)};
   const at::MemoryFormat layout = x.t.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d;
   const Features added = as_laid_out(other, x);
   return {Gradient::apply(x.t.contiguous(layout), norm.weight, norm.bias,

@@ -11,9 +11,9 @@ struct BatchNorm {
   double epsilon = 1e-5;
 };
 
-/// Float32 features of the CPU, normalized by the statistics of the batch, `other` added unless it holds nothing, and
-/// at least 0 with `relu`, in two passes over memory; can be differentiated. The moving statistics go a tenth of the
-/// way.
+/// Features normalized by the statistics of the batch, `other` added unless it holds nothing, and at least 0 with
+/// `relu`; can be differentiated. In two passes over memory of float32 of the CPU, operation by operation of others.
+/// The moving statistics go a tenth of the way.
 Features normalized(const BatchNorm& norm, const Features& x, const Features& other, bool relu);
 
 /// The same by the moving statistics, which stay.

@@ -36,10 +36,11 @@ Optimizer::Optimizer(const OptimizerConfig& config, const Tensors& parameters)
 }
 
 double Optimizer::clip() const {
-  double squares = 0;
+  std::vector<Tensor> norms;
   for (const auto& [name, value] : parameters_)
-    if (value.grad().defined()) squares += std::pow(value.grad().norm().item<double>(), 2);
-  const double norm = std::sqrt(squares), factor = config_.clip_norm / (norm + 1e-6);
+    if (value.grad().defined()) norms.push_back(value.grad().norm().to(at::kDouble));
+  const double norm = norms.empty() ? 0 : at::stack(norms).norm().item<double>();
+  const double factor = config_.clip_norm / (norm + 1e-6);
   if (config_.clip_norm > 0 && factor < 1)
     for (const auto& [name, value] : parameters_)
       if (value.grad().defined()) value.grad().mul_(factor);
@@ -71,8 +72,16 @@ void Optimizer::adamw(const std::string& name, const Tensor& parameter, const Te
                            single(rate / (1 - std::pow(beta1, t))),
                            single(1 / std::sqrt(1 - std::pow(beta2, t))),
                            single(config_.epsilon)};
-  const Tensor g = gradient.strides() == parameter.strides() ? gradient : at::empty_like(parameter).copy_(gradient);
   const Tensor &first = first_.at(name), &second = second_.at(name);
+  if (!has_loops(parameter)) {
+    parameter.mul_(1 - rate * config_.weight_decay);
+    first.lerp_(gradient, 1 - beta1);
+    second.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
+    const Tensor root = (second.sqrt() / std::sqrt(1 - std::pow(beta2, t))).add_(config_.epsilon);
+    parameter.addcdiv_(first, root, -rate / (1 - std::pow(beta1, t)));
+    return;
+  }
+  const Tensor g = gradient.strides() == parameter.strides() ? gradient : at::empty_like(parameter).copy_(gradient);
   at::parallel_for(0, parameter.numel(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
     const auto from = [&](const Tensor& values) { return values.data_ptr<float>() + begin; };
     loops().adamw(how, from(g), static_cast<std::size_t>(end - begin), from(parameter), from(first), from(second));

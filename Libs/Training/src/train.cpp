@@ -115,6 +115,7 @@ std::string train(const Request& request, const Job& job) {
         measured(pointers(found), samples.classes, outcome.temperature, config.seed);
   }
   outcome.gate = fitted_gate(samples, images, validation, job);
+  trainer.refit();
   outcome.weights = trainer.weights();
   outcome.history = trainer.history();
   outcome.best_epoch = trainer.best_epoch();

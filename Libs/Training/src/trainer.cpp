@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "oncotome/core/axes.h"
 #include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
+#include "oncotome/torch/device.h"
 
 namespace oncotome::training {
 namespace {
@@ -48,7 +50,7 @@ Tensors copied(const Tensors& values) {
 }
 
 Tensor labels_of(const Tensor& logits, engine::LabelDecision decision) {
-  const Tensor p = at::softmax(logits, 0).contiguous();
+  const Tensor p = at::softmax(logits, 0).cpu().contiguous();
   engine::Tensor probabilities({1, p.size(0), 1, 1, p.numel() / p.size(0)});
   std::copy_n(p.data_ptr<float>(), p.numel(), probabilities.values.begin());
   const std::vector<std::uint8_t> labels = engine::decide_labels(probabilities, decision);
@@ -61,11 +63,11 @@ Answer answer_of(const Sample& sample, const std::vector<Tensor>& logits, const 
   answer.label = sample.label;
   answer.group = sample.group;
   if (targets.classes.defined()) {
-    const Tensor row = logits.back()[n].flatten().to(at::kDouble).contiguous();
+    const Tensor row = logits.back()[n].flatten().cpu().to(at::kDouble).contiguous();
     answer.logits.assign(row.data_ptr<double>(), row.data_ptr<double>() + row.numel());
   }
   if (targets.masks.defined() && !sample.mask.empty()) {
-    const Tensor truth = targets.masks[n], found = labels_of(logits.front()[n], decision);
+    const Tensor truth = targets.masks[n].cpu(), found = labels_of(logits.front()[n], decision);
     for (std::int64_t k = 1; k < logits.front().size(axes::C); ++k) {
       answer.truth.push_back((truth == k).sum().item<std::int64_t>());
       answer.found.push_back((found == k).sum().item<std::int64_t>());
@@ -105,9 +107,11 @@ Trainer::Trainer(const Config& config, const Samples& samples, const Images& ima
       request_(request),
       job_(job),
       folder_(std::move(folder)),
+      compute_{torch_backend::device_of(request.device), request.precision == engine::Precision::bf16},
       class_weights_(class_weights_of(config, samples)) {
+  if (class_weights_.defined()) class_weights_ = class_weights_.to(compute_.device);
   network_ = std::make_unique<Network>(engine::build_network(config.network), starting_weights(config, request.log),
-                                       config.network.dimensions, config.frozen);
+                                       config.network.dimensions, config.frozen, compute_);
   if (network_->parameters().empty())
     throw Error(ErrorCode::usage, "the configuration's \"initial.frozen\" leaves nothing to learn");
   optimizer_ = std::make_unique<Optimizer>(config.optimizer, network_->parameters());
@@ -139,6 +143,8 @@ Trainer::Batch Trainer::load(const std::vector<std::size_t>& indices, std::optio
       if (config_.network.classes > 0 && label >= 0) batch.targets.classes.data_ptr<std::int64_t>()[n] = label;
     }
   });
+  for (Tensor* t : {&batch.images, &batch.targets.masks, &batch.targets.classes})
+    if (t->defined()) *t = t->to(compute_.device);
   return batch;
 }
 
@@ -185,7 +191,11 @@ void Trainer::train_step(const std::vector<std::size_t>& indices) {
 }
 
 void Trainer::train_epoch() {
-  const std::vector<std::size_t> part = samples_.of(Part::train);
+  std::vector<std::size_t> part = samples_.of(Part::train);
+  if (refitting()) {
+    const std::vector<std::size_t> others = samples_.of(Part::validation);
+    part.insert(part.end(), others.begin(), others.end());
+  }
   const auto order = Draws(config_.seed, Purpose::order, {static_cast<std::uint64_t>(epoch_)}).order(part.size());
   const std::size_t batches =
       (part.size() + static_cast<std::size_t>(config_.batch_size) - 1) / static_cast<std::size_t>(config_.batch_size);
@@ -193,12 +203,14 @@ void Trainer::train_epoch() {
     const auto b = static_cast<std::size_t>(step_);
     const double fraction = static_cast<double>(b) / static_cast<double>(batches);
     try {
-      job_.report("training", (epoch_ + fraction) / config_.epochs);
+      job_.report("training", (epoch_ + fraction) / (config_.epochs + config_.refit_epochs));
     } catch (const Error&) {
       save(true);
       throw;
     }
-    rate_ = config_.optimizer.learning_rate * schedule(config_.schedule, epoch_ + fraction, config_.epochs);
+    rate_ = config_.optimizer.learning_rate *
+            (refitting() ? schedule(config_.schedule, epoch_ - refit_from_ + fraction, config_.refit_epochs)
+                         : schedule(config_.schedule, epoch_ + fraction, config_.epochs));
     std::vector<std::size_t> indices;
     for (std::size_t i = b * part.size() / batches; i < (b + 1) * part.size() / batches; ++i)
       indices.push_back(part[order[i]]);
@@ -246,37 +258,44 @@ void Trainer::swap_in_average() {
 }
 
 void Trainer::finish_epoch() {
-  swap_in_average();
-  double loss = 0;
-  const std::vector<Answer> found = judge(samples_.of(Part::validation), loss);
+  constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+  double loss = kNothing, dice = kNothing, right = kNothing;
   Answers all;
-  for (const Answer& a : found) all.push_back(&a);
-  if (!std::isfinite(loss)) diverged("the validation's loss");
-  const double dice = mean_dice(all), right = accuracy(all), reached = score(dice, right, loss);
-  ++epoch_;
-  if (best_epoch_ == 0 || reached > best_score_) {
-    best_epoch_ = epoch_;
-    best_score_ = reached;
-    best_ = copied(network_->values());
+  std::vector<Answer> found;
+  if (!refitting()) {
+    swap_in_average();
+    found = judge(samples_.of(Part::validation), loss);
+    for (const Answer& a : found) all.push_back(&a);
+    if (!std::isfinite(loss)) diverged("the validation's loss");
+    dice = mean_dice(all);
+    right = accuracy(all);
+    const double reached = score(dice, right, loss);
+    if (best_epoch_ == 0 || reached > best_score_) {
+      best_epoch_ = epoch_ + 1;
+      best_score_ = reached;
+      best_ = copied(network_->values());
+    }
+    swap_in_average();
   }
-  swap_in_average();
+  ++epoch_;
   const double speed = images_seen_ / std::max(1e-9, seconds_);
   history_.push_back({{"epoch", epoch_},
                       {"learning_rate", rate_},
                       {"train_loss", loss_sum_ / images_seen_},
-                      {"validation_loss", loss},
+                      {"validation_loss", finite(loss)},
                       {"accuracy", finite(right)},
                       {"auc", finite(auc(all))},
                       {"dice", finite(dice)},
                       {"images_per_second", speed}});
   if (request_.log) {
     char line[256];
-    std::snprintf(line, sizeof line, "epoch %d: training loss %.4f, validation loss %.4f", epoch_,
-                  loss_sum_ / images_seen_, loss);
+    std::snprintf(line, sizeof line, "epoch %d: training loss %.4f", epoch_, loss_sum_ / images_seen_);
     std::string text = line;
-    for (const auto& [name, value] : {std::pair{"accuracy", right}, std::pair{"Dice", dice}})
+    for (const auto& [name, value] :
+         {std::pair{"validation loss", loss}, std::pair{"accuracy", right}, std::pair{"Dice", dice}})
       if (std::isfinite(value)) std::snprintf(line, sizeof line, ", %s %.4f", name, value), text += line;
-    std::snprintf(line, sizeof line, ", %.1f images/s%s", speed, best_epoch_ == epoch_ ? ", the best so far" : "");
+    std::snprintf(line, sizeof line, ", %.1f images/s%s", speed,
+                  !refitting() && best_epoch_ == epoch_ ? ", the best so far" : "");
     request_.log(text + line);
   }
   step_ = 0;
@@ -285,13 +304,32 @@ void Trainer::finish_epoch() {
 }
 
 void Trainer::run() {
-  while (epoch_ < config_.epochs && (config_.patience == 0 || epoch_ - best_epoch_ < config_.patience)) {
+  while (!refitting() && epoch_ < config_.epochs &&
+         (config_.patience == 0 || epoch_ - best_epoch_ < config_.patience)) {
     train_epoch();
     finish_epoch();
   }
-  if (epoch_ < config_.epochs && request_.log)
+  if (!refitting() && epoch_ < config_.epochs && request_.log)
     request_.log("no better epoch in " + std::to_string(config_.patience) + "; ended after " + std::to_string(epoch_));
+  if (refitting()) refitted_ = copied(network_->values());
   copy_into(best_, network_->values());
+}
+
+void Trainer::refit() {
+  if (config_.refit_epochs == 0) return;
+  if (refitting()) {
+    copy_into(refitted_, network_->values());
+  } else {
+    refit_from_ = epoch_;
+    optimizer_ = std::make_unique<Optimizer>(config_.optimizer, network_->parameters());
+    if (!average_.empty()) average_ = copied(network_->values());
+    if (request_.log) request_.log("learning from the validation part as well");
+  }
+  while (epoch_ < refit_from_ + config_.refit_epochs) {
+    train_epoch();
+    finish_epoch();
+  }
+  swap_in_average();
 }
 
 engine::Weights Trainer::weights() const {

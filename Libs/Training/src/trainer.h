@@ -25,6 +25,10 @@ class Trainer {
   /// Throws Error{result_not_finite, cancelled}, after which the last checkpoint stays.
   void run();
 
+  /// After run(): `refit_epochs` more from the best weights on, with the images of the validation part as well and the
+  /// learning rate's schedule anew. The network has the last weights then (or their average).
+  void refit();
+
   /// What the network says of a part's images.
   std::vector<Answer> answers(Part part);
   /// Values by name, as model packages have them: without the heads of deep supervision.
@@ -41,6 +45,7 @@ class Trainer {
   };
   Batch load(const std::vector<std::size_t>& indices, std::optional<int> augmented_for_epoch) const;
   at::Tensor loss_of(const Batch& batch, const std::vector<at::Tensor>& logits) const;
+  bool refitting() const { return refit_from_ > 0; }
   void train_epoch();
   void train_step(const std::vector<std::size_t>& indices);
   void finish_epoch();
@@ -59,11 +64,14 @@ class Trainer {
   const std::filesystem::path folder_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<Optimizer> optimizer_;
+  const Compute compute_;
   at::Tensor class_weights_;
   Tensors average_, best_;
+  Tensors refitted_;  ///< Of a refit that goes on from a checkpoint.
   std::vector<nlohmann::json> history_;
   int epoch_ = 0, best_epoch_ = 0;  ///< Done; and the best, from 1.
   std::int64_t step_ = 0;           ///< Of the epoch.
+  int refit_from_ = 0;              ///< Epochs that were done before the refit; 0: it has not begun.
   double best_score_ = 0, loss_sum_ = 0, images_seen_ = 0, seconds_ = 0, rate_ = 0;
   double saved_at_ = 0;
 };

@@ -22,8 +22,10 @@ void Trainer::save(bool always) {
              {"data", samples_.digest},
              {"configuration", config_.json},
              {"threads", compute_threads()},
+             {"computes", {compute_.device.str(), compute_.mixed ? "bf16" : "f32"}},
              {"epoch", epoch_},
              {"step", step_},
+             {"refit_from", refit_from_},
              {"steps", optimizer_->steps},
              {"best_epoch", best_epoch_},
              {"best_score", best_score_},
@@ -57,6 +59,7 @@ void Trainer::restore() {
   best_ = group("best");
   epoch_ = c.state.at("epoch");
   step_ = c.state.at("step");
+  refit_from_ = c.state.value("refit_from", 0);
   best_epoch_ = c.state.at("best_epoch");
   best_score_ = c.state.at("best_score");
   loss_sum_ = c.state.at("loss_sum");
@@ -70,6 +73,8 @@ void Trainer::restore() {
     request_.log("the configuration changed since: this is not the result of one run");
   if (c.state.at("threads") != compute_threads())
     request_.log("the number of threads changed since: the last bits may differ from those of one run");
+  if (c.state.value("computes", json{"cpu", "f32"}) != json{compute_.device.str(), compute_.mixed ? "bf16" : "f32"})
+    request_.log("the device or the precision changed since: this is not the result of one run");
 }
 
 }  // namespace oncotome::training

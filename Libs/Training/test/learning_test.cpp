@@ -265,11 +265,11 @@ TEST(Learning, Dropout_is_seeded_and_keeps_the_mean) {
 TEST(Learning, Three_steps_of_an_optimizer_equal_those_of_PyTorch) {
   const std::vector<std::vector<float>> gradients = {
       {0.1F, -0.2F, 0.3F, 0}, {-0.5F, 0.4F, 0.05F, 1}, {0.02F, 0.7F, -0.3F, 0.1F}};
-  const auto stepped = [&](const OptimizerConfig& config, double rate) {
-    Tensors parameters{{"w", at::tensor(std::vector<float>{0.5F, -1, 2, 0.25F}, at::kFloat).requires_grad_()}};
+  const auto stepped = [&](const OptimizerConfig& config, double rate, at::ScalarType type = at::kFloat) {
+    Tensors parameters{{"w", at::tensor(std::vector<float>{0.5F, -1, 2, 0.25F}, type).requires_grad_()}};
     Optimizer optimizer(config, parameters);
     for (const auto& gradient : gradients) {
-      parameters.at("w").mutable_grad() = at::tensor(gradient, at::kFloat);
+      parameters.at("w").mutable_grad() = at::tensor(gradient, type);
       optimizer.step(rate);
     }
     return parameters.at("w").detach();
@@ -283,7 +283,9 @@ TEST(Learning, Three_steps_of_an_optimizer_equal_those_of_PyTorch) {
     for (std::size_t i = 0; i < wanted.size(); ++i)
       EXPECT_NEAR(w[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-7 * (1 + std::abs(wanted[i])));
   };
-  expect(stepped(adamw, 0.01), {0.498870283, -0.997587621, 1.97638023, 0.235457256});
+  // Doubles go the way of other devices.
+  for (const at::ScalarType type : {at::kFloat, at::kDouble})
+    expect(stepped(adamw, 0.01, type), {0.498870283, -0.997587621, 1.97638023, 0.235457256});
   expect(stepped(sgd, 0.1), {0.563085377, -1.08623075, 1.92810857, 0.0486986972});
 }
 
@@ -316,17 +318,6 @@ TEST(Learning, Losses_have_their_closed_forms) {
   EXPECT_NEAR(segmentation_loss(sure, masks, 1, 0).item<double>(), 0, 1e-5);
 }
 
-// Operation by operation, in the precision of the logits.
-Tensor plain_segmentation_loss(const Tensor& logits, const Tensor& masks, bool dice_per_image = false) {
-  const Tensor p = at::softmax(logits, 1).flatten(2);
-  const Tensor truth = at::zeros_like(p).scatter_(1, masks.flatten(1).unsqueeze(1), 1.0);
-  const auto sum = [&](const Tensor& t) {
-    return dice_per_image ? t.sum(2).slice(1, 1) : t.sum(at::IntArrayRef{0, 2}).slice(0, 1);
-  };
-  return 1 - ((sum(p * truth) * 2 + 1e-5) / (sum(p) + sum(truth) + 1e-5)).mean() +
-         at::cross_entropy_loss(logits.flatten(2), masks.flatten(1));
-}
-
 TEST(Learning, The_segmentation_loss_and_its_gradient_equal_those_of_ATen_in_double_precision) {
   for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{2, 2, 9, 7}, {3, 5, 4, 6, 3}, {2, 3, 1, 1}})
     for (const auto& [rows, per_image] : {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
@@ -335,7 +326,7 @@ TEST(Learning, The_segmentation_loss_and_its_gradient_equal_those_of_ATen_in_dou
       voxels.erase(voxels.begin() + 1);
       const Tensor masks = (input(voxels, 2).abs() * 1000).to(at::kLong).remainder(shape[1]);
       expect_same(segmentation_loss(logits[0].ours, masks, 1, 1, per_image),
-                  plain_segmentation_loss(logits[0].plain, masks, per_image), logits,
+                  segmentation_loss(logits[0].plain, masks, 1, 1, per_image), logits,
                   std::to_string(shape[1]) + " labels");
     }
 }
@@ -347,7 +338,7 @@ TEST(Learning, An_image_without_a_mask_teaches_the_other_head_alone) {
   const std::vector<Tensor> logits = network.forward(p.x, 1);
   const Tensor rows = at::tensor(std::vector<std::int64_t>{0, 2}, at::kLong);
   const Tensor of = logits[0].index_select(0, rows), masks = p.targets.masks.index_select(0, rows);
-  const Tensor alone = plain_segmentation_loss(of, masks.view({2, 8, 8}));
+  const Tensor alone = segmentation_loss(of, masks.view({2, 8, 8}), 1, 1);
   EXPECT_NEAR(total_loss(logits, p.targets, p.loss, {}).item<double>(),
               (alone + class_loss(logits[1], p.targets.classes, {}, 0)).item<double>(), 1e-5);
 }
@@ -367,12 +358,56 @@ TEST(Learning, Lower_stages_count_half_as_much_each) {
       for (std::int64_t x = 0; x < masks.size(2); ++x)
         masks.select(1, y).select(1, x).copy_(targets.masks.select(1, 0).select(1, y << s).select(1, x << s));
     const double weight = std::array<double, 3>{4.0 / 7, 2.0 / 7, 1.0 / 7}[static_cast<std::size_t>(s)];
-    expected += weight * plain_segmentation_loss(logits[static_cast<std::size_t>(s)], masks).item<double>();
+    expected += weight * segmentation_loss(logits[static_cast<std::size_t>(s)], masks, 1, 1).item<double>();
   }
   const Tensor loss = total_loss(logits, targets, {}, {});
   EXPECT_NEAR(loss.item<double>(), expected, 1e-5);
   loss.backward();
   for (const auto& [name, value] : network.parameters()) EXPECT_TRUE(value.grad().defined()) << name;
+}
+
+TEST(Learning, Mixed_precision_convolves_what_bfloat16_holds) {
+  const auto rounded = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
+  const Tensor x = input({2, 6, 5, 7}, 1), weight = input({6, 4, 2, 2}, 2), bias = input({4}, 3);
+  Node node{Op::conv_transpose};
+  node.stride = {1, 2, 2};
+  const Tensor plain = at::conv_transpose2d(rounded(x), rounded(weight), rounded(bias), 2);
+  const Tensor found = convolution(node, weight, bias, {{x}}, true).t;
+  EXPECT_EQ(found.scalar_type(), at::kBFloat16);
+  // Half of the last of 8 bits.
+  EXPECT_LE(((found - plain).abs() / plain.abs()).max().item<double>(), 1.0 / 256);
+}
+
+TEST(Learning, Mixed_precision_teaches_nearly_what_float32_teaches) {
+  for (const int dimensions : {2, 3}) {
+    const engine::Dhw size = {dimensions == 2 ? 1 : 16, 32, 32};
+    engine::NetworkConfig config{"unet_classifier", dimensions, 1, 3, 2, size, {4, 8, 16, 16}, true};
+    const engine::Weights weights = engine::initial_weights(config, 1);
+    const Tensor x = input({4, 1, size[0], 32, 32}, 3);
+    const Targets targets{at::tensor(std::vector<std::int64_t>{0, 2, 1, 1}, at::kLong),
+                          (input({4, size[0], 32, 32}, 4) > 0).to(at::kLong)};
+    std::vector<Tensor> outputs, gradients;
+    for (const bool mixed : {false, true}) {
+      Network network(engine::build_network(config), weights, dimensions, {}, {at::kCPU, mixed});
+      const std::vector<Tensor> logits = network.forward(x, 1);
+      outputs.push_back(logits[0].detach());
+      total_loss(logits, targets, {}, {}).backward();
+      std::vector<Tensor> all;
+      for (const auto& [name, value] : network.parameters()) {
+        EXPECT_EQ(value.grad().scalar_type(), at::kFloat) << name;
+        all.push_back(value.grad().flatten());
+      }
+      gradients.push_back(at::cat(all));
+    }
+    EXPECT_EQ(outputs[1].scalar_type(), at::kFloat);
+    const auto apart = [](const std::vector<Tensor>& pair) {
+      return ((pair[1] - pair[0]).norm() / pair[0].norm()).item<double>();
+    };
+    EXPECT_LT(apart(outputs), 0.05) << dimensions;
+    EXPECT_GT(apart(outputs), 1e-4) << dimensions;
+    // Of small sums of numbers of both signs more is lost.
+    EXPECT_LT(apart(gradients), 0.25) << dimensions;
+  }
 }
 
 TEST(Learning, Schedules_begin_warm_and_end_at_their_floor) {

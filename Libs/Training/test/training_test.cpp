@@ -179,6 +179,57 @@ TEST(Training, Ended_at_any_step_and_resumed_it_has_the_same_bits) {
   }
 }
 
+TEST(Training, Mixed_precision_learns_as_well_and_goes_on_with_the_same_bits) {
+  Training whole, t;
+  whole.request.precision = t.request.precision = engine::Precision::bf16;
+  for (Training* one : {&whole, &t}) one->config["epochs"] = 6;
+  EXPECT_GT(whole.run()["measured"]["test"]["dice"]["value"].get<double>(), 0.5);
+  EXPECT_THROW(t.run_until(0.4), Error);
+  t.request.resume = true;
+  t.run();
+  EXPECT_TRUE(text_of(t.model() / "weights.safetensors") == text_of(whole.model() / "weights.safetensors"));
+
+  Training changed;
+  changed.config["epochs"] = 2;
+  EXPECT_THROW(changed.run_until(0.4), Error);
+  changed.request.precision = engine::Precision::bf16;
+  changed.request.resume = true;
+  changed.run();
+  EXPECT_EQ(std::count(changed.log.begin(), changed.log.end(),
+                       "the device or the precision changed since: this is not the result of one run"),
+            1);
+}
+
+TEST(Training, A_refit_learns_from_the_validation_part_too_and_changes_no_figure) {
+  Training plain, refitted, resumed;
+  for (Training* one : {&plain, &refitted, &resumed}) one->config["epochs"] = 3;
+  for (Training* one : {&refitted, &resumed}) one->config["refit_epochs"] = 2;
+  const json before = plain.run(), after = refitted.run();
+  EXPECT_EQ(before["measured"], after["measured"]);
+  EXPECT_EQ(before["best_epoch"], after["best_epoch"]);
+  EXPECT_EQ(after["epochs"], 5);
+  EXPECT_TRUE(text_of(plain.model() / "weights.safetensors") != text_of(refitted.model() / "weights.safetensors"));
+  EXPECT_NE(text_of(refitted.model() / "README.md").find("2 epochs more with the images of the validation part"),
+            std::string::npos);
+  // 32 images in batches of 8, then 48: ended in the refit's second epoch.
+  EXPECT_THROW(resumed.run_until(0.85), Error);
+  resumed.request.resume = true;
+  resumed.run();
+  for (const char* file : {"weights.safetensors", "model.json", "README.md"})
+    EXPECT_TRUE(text_of(resumed.model() / file) == text_of(refitted.model() / file)) << file;
+}
+
+TEST(Training, A_device_that_is_not_there_is_told) {
+  Training t;
+  t.request.device = engine::Device::cuda;
+  try {
+    t.run();
+    GTEST_SKIP() << "there is a CUDA device";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::device_unavailable);
+  }
+}
+
 TEST(Training, Threads_and_the_room_for_images_change_nothing_of_the_data) {
   Training t, small;
   t.config["epochs"] = small.config["epochs"] = 1;
