@@ -142,8 +142,8 @@ PictureInputs find_lesions(const InputRequest& study, const std::string& mask, c
   outlines.move_to(grid, notes);
   std::set<int> parts;
   for (const auto& [number, name] : outlines.parts()) parts.insert(number);
-  const engine::Components found =
-      engine::connected_components(outlines.mask(parts), grid.size, engine::Connectivity::corners26);
+  const engine::Components found = engine::by_falling_count(
+      engine::connected_components(outlines.mask(parts), grid.size, engine::Connectivity::corners26));
   if (found.voxel_counts.empty()) throw Error(ErrorCode::input_no_images, "the lesions: nothing is outlined");
   if (found.voxel_counts.size() > 65535) throw Error(ErrorCode::usage, "the lesions: there are more than 65535");
   LesionVolume lesions;
@@ -152,10 +152,10 @@ PictureInputs find_lesions(const InputRequest& study, const std::string& mask, c
   const std::vector<engine::LesionBox> boxes = engine::lesion_boxes(lesions);
   std::vector<engine::ChannelView> channels;
   for (const ChannelInput& c : inputs.channels) channels.push_back({c.volume.geometry, c.volume.voxels.data()});
-  std::vector<engine::Tensor> raw = engine::lesion_images(engine::image_inference(package), channels, grid, boxes);
+  const engine::LesionImages images(engine::image_inference(package), channels, grid);
   PictureInputs out;
-  for (std::size_t i = 0; i < boxes.size(); ++i)
-    out.pictures.push_back({"lesion " + std::to_string(boxes[i].id), "", nullptr, 0, boxes[i], std::move(raw[i])});
+  for (const engine::LesionBox& box : boxes)
+    out.pictures.push_back({"lesion " + std::to_string(box.id), "", nullptr, 0, box, images.of(box)});
   return out;
 }
 

@@ -41,7 +41,7 @@ struct PictureInputs {
 PictureInputs find_pictures(const std::vector<std::string>& paths, const std::string& output, const Job& job);
 
 /// Lesions of a study, by their outlines: the 26-connected components of all that the mask holds (NIfTI, NRRD, SEG or
-/// structure set), named "lesion 1" and so on in order of their first voxels. `notes` tells what was corrected. Throws
+/// structure set), named "lesion 1" and so on by falling volume. `notes` tells what was corrected. Throws
 /// as read_inputs() and read_side(), and Error{grid_mismatch, usage}.
 PictureInputs find_lesions(const InputRequest& study, const std::string& mask, const engine::ModelPackage& package,
                            std::vector<std::string>& notes, const Job& job);

@@ -227,8 +227,7 @@ class Processor {
     if (!request_.lesions.empty())
       definitions["box"] =
           "of a lesion, a 26-connected component of the outlines: first and last voxel [x, y, z], and the slice with "
-          "its "
-          "largest cross-section, of which the network sees the surroundings";
+          "its largest cross-section, of which the network sees the surroundings";
     if (has_information_)
       definitions["mutual_information"] =
           "entropy less the mean of the entropies of each model (dropout sample), in nats: how far they disagree";

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <utility>
 
 namespace oncotome::engine {
@@ -107,6 +108,20 @@ Components connected_components(const Mask& mask, const Index3& size, Connectivi
       out.voxel_counts[static_cast<std::size_t>(label - 1)] += runs[r].last - runs[r].first + 1;
     }
   return out;
+}
+
+Components by_falling_count(Components components) {
+  const std::vector<std::int64_t> counts = components.voxel_counts;
+  std::vector<std::size_t> order(counts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return counts[a] > counts[b]; });
+  std::vector<std::int32_t> number(counts.size() + 1, 0);
+  for (std::size_t n = 0; n < order.size(); ++n) {
+    components.voxel_counts[n] = counts[order[n]];
+    number[order[n] + 1] = static_cast<std::int32_t>(n + 1);
+  }
+  for (std::int32_t& label : components.labels) label = number[static_cast<std::size_t>(label)];
+  return components;
 }
 
 Mask closing(const Mask& mask, const Index3& size, Connectivity connectivity) {

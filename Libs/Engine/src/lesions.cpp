@@ -2,7 +2,6 @@
 #include "oncotome/engine/lesions.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 
 #include "oncotome/engine/components.h"
@@ -47,7 +46,7 @@ LesionSet find_lesions(const LabelVolume& labels, const std::vector<Label>& tabl
   const Geometry& g = labels.geometry;
   Mask mask(labels.voxels.size());
   for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = is_lesion[labels.voxels[i]];
-  const Components components = connected_components(mask, g.size, Connectivity::corners26);
+  const Components components = by_falling_count(connected_components(mask, g.size, Connectivity::corners26));
 
   std::vector<Sums> sums(components.voxel_counts.size());
   for (std::int64_t z = 0; z < g.size[2]; ++z) {
@@ -74,29 +73,26 @@ LesionSet find_lesions(const LabelVolume& labels, const std::vector<Label>& tabl
     }
   }
 
-  std::vector<std::size_t> order(sums.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return sums[a].count > sums[b].count; });
-  const auto large_enough = [&](std::size_t i) {
-    return static_cast<double>(sums[i].count) * g.voxel_volume_mm3() >= min_volume_mm3;
-  };
-  order.erase(std::find_if_not(order.begin(), order.end(), large_enough), order.end());
-  if (order.size() > UINT16_MAX)
+  const auto too_small = std::find_if(sums.begin(), sums.end(), [&](const Sums& s) {
+    return static_cast<double>(s.count) * g.voxel_volume_mm3() < min_volume_mm3;
+  });
+  sums.erase(too_small, sums.end());
+  if (sums.size() > UINT16_MAX)
     throw Error(ErrorCode::precondition_unmet,
-                "the labels fall into " + std::to_string(order.size()) +
+                "the labels fall into " + std::to_string(sums.size()) +
                     " separate lesions, more than the 65535 that can be numbered; raise the least lesion volume");
   LesionSet out;
-  std::vector<std::uint16_t> id_of(sums.size() + 1, 0);
   std::int64_t cells = 0;
-  for (const std::size_t i : order) {
-    out.lesions.push_back(describe(sums[i], g));
-    out.lesions.back().id = id_of[i + 1] = static_cast<std::uint16_t>(out.lesions.size());
+  for (const Sums& s : sums) {
+    out.lesions.push_back(describe(s, g));
+    out.lesions.back().id = static_cast<std::uint16_t>(out.lesions.size());
     cells += box_cells(out.lesions.back());
   }
   out.ids = LesionVolume(g);
-  for (std::size_t i = 0; i < mask.size(); ++i)
-    out.ids.voxels[i] = id_of[static_cast<std::size_t>(components.labels[i])];
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    const auto id = static_cast<std::size_t>(components.labels[i]);
+    out.ids.voxels[i] = id <= sums.size() ? static_cast<std::uint16_t>(id) : std::uint16_t{0};
+  }
   std::int64_t done = 0;
   const auto fraction = [&] { return 0.1 + 0.9 * static_cast<double>(done) / static_cast<double>(cells); };
   for (Lesion& lesion : out.lesions) {

@@ -38,6 +38,14 @@ TEST(Components, A_component_does_not_leap_from_the_end_of_one_row_to_the_next) 
   EXPECT_EQ(connected_components(mask, size, Connectivity::corners26).voxel_counts, (std::vector<std::int64_t>{1, 1}));
 }
 
+TEST(Components, Are_numbered_by_falling_count_on_demand) {
+  // Of 1, 3, 2 and 3 voxels.
+  const Mask mask = {1, 0, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1};
+  const Components c = by_falling_count(connected_components(mask, {12, 1, 1}, Connectivity::faces6));
+  EXPECT_EQ(c.voxel_counts, (std::vector<std::int64_t>{3, 3, 2, 1}));
+  EXPECT_EQ(c.labels, (std::vector<std::int32_t>{4, 0, 1, 1, 1, 0, 3, 3, 0, 2, 2, 2}));
+}
+
 // Spreads labels until nothing changes: slow, and plain to read.
 std::vector<std::int64_t> counts_by_spreading(const Mask& mask, const Index3& size, int connectivity) {
   std::vector<std::size_t> label(mask.size());

@@ -94,34 +94,32 @@ Tensor lesion_image(const ImageInference& inference, const std::vector<ChannelVi
   return raw;
 }
 
-std::vector<Tensor> lesion_images(const ImageInference& inference, const std::vector<ChannelView>& channels,
-                                  const Geometry& grid, const std::vector<LesionBox>& boxes) {
-  std::vector<Volume<float>> resampled;
-  std::vector<ChannelView> views;
-  resampled.reserve(channels.size());
+LesionImages::LesionImages(const ImageInference& inference, const std::vector<ChannelView>& channels,
+                           const Geometry& grid)
+    : inference_(inference), grid_(grid) {
+  resampled_.reserve(channels.size());
   for (const ChannelView& channel : channels) {
     const bool is_there = same_grid(channel.geometry, grid);
-    if (!is_there) resampled.push_back(resample_linear(channel, grid));
-    views.push_back({grid, is_there ? channel.voxels : resampled.back().voxels.data()});
+    if (!is_there) resampled_.push_back(resample_linear(channel, grid));
+    views_.push_back({grid, is_there ? channel.voxels : resampled_.back().voxels.data()});
   }
-  std::vector<Tensor> out;
-  for (const LesionBox& box : boxes) {
-    check_box(grid, box);
-    out.push_back(lesion_image(inference, views, box));
-  }
-  return out;
+}
+
+Tensor LesionImages::of(const LesionBox& box) const {
+  check_box(grid_, box);
+  return lesion_image(inference_, views_, box);
 }
 
 std::vector<LesionFinding> classify_lesions(const Model& model, const std::vector<ChannelView>& channels,
                                             const Geometry& grid, const std::vector<LesionBox>& boxes, const Job& job) {
   const ImageInference& inference = image_inference(model.package());
   if (inference.classes.empty()) throw Error(ErrorCode::usage, "this model knows no classes of lesions");
-  const std::vector<Tensor> images = lesion_images(inference, channels, grid, boxes);
+  const LesionImages images(inference, channels, grid);
   std::vector<LesionFinding> out;
   for (std::size_t first = 0; first < boxes.size(); first += kBatch) {
     job.report("classify", static_cast<double>(first) / static_cast<double>(boxes.size()));
-    const std::vector<Tensor> raw(images.begin() + static_cast<std::ptrdiff_t>(first),
-                                  images.begin() + static_cast<std::ptrdiff_t>(std::min(boxes.size(), first + kBatch)));
+    std::vector<Tensor> raw;
+    for (std::size_t i = first; i < std::min(boxes.size(), first + kBatch); ++i) raw.push_back(images.of(boxes[i]));
     for (ImageResult& result : run_images(model, raw, job))
       out.push_back({boxes[out.size()].id, std::move(result.classification)});
   }

@@ -21,6 +21,9 @@ struct Components {
 
 Components connected_components(const Mask& mask, const Index3& size, Connectivity connectivity);
 
+/// The same, numbered by falling voxel count; equal ones stay in their order.
+Components by_falling_count(Components components);
+
 /// Dilation, then erosion with the outside taken as background (as scipy.ndimage.binary_closing does).
 Mask closing(const Mask& mask, const Index3& size, Connectivity connectivity);
 

@@ -23,10 +23,22 @@ std::vector<LesionBox> lesion_boxes(const LesionVolume& lesions);
 /// its longest side and the margin on both. Without: the whole slice, or of a 3-D network such a cube.
 Tensor lesion_image(const ImageInference& inference, const std::vector<ChannelView>& channels, const LesionBox& box);
 
-/// The same of each box on `grid`; channels on other grids are resampled to it. Throws Error{usage} for a box outside
-/// of the grid.
-std::vector<Tensor> lesion_images(const ImageInference& inference, const std::vector<ChannelView>& channels,
-                                  const Geometry& grid, const std::vector<LesionBox>& boxes);
+/// The same of boxes on `grid`; channels on other grids are resampled to it. What it is made from must outlive it.
+class LesionImages {
+ public:
+  LesionImages(const ImageInference& inference, const std::vector<ChannelView>& channels, const Geometry& grid);
+  LesionImages(const LesionImages&) = delete;
+  LesionImages& operator=(const LesionImages&) = delete;
+
+  /// Throws Error{usage} for a box outside of the grid.
+  Tensor of(const LesionBox& box) const;
+
+ private:
+  const ImageInference& inference_;
+  const Geometry& grid_;
+  std::vector<Volume<float>> resampled_;
+  std::vector<ChannelView> views_;
+};
 
 /// What a lesion is.
 struct LesionFinding {
@@ -35,7 +47,7 @@ struct LesionFinding {
 };
 
 /// Classes of lesions whose boxes lie on `grid`. Throws Error{usage} for a package without classes, and as
-/// lesion_images() and run_images().
+/// LesionImages and run_images().
 std::vector<LesionFinding> classify_lesions(const Model& model, const std::vector<ChannelView>& channels,
                                             const Geometry& grid, const std::vector<LesionBox>& boxes, const Job& job);
 
