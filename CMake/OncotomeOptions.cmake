@@ -5,6 +5,7 @@ include_guard(GLOBAL)
 option(ONCOTOME_ENGINE_ONLY "Only Core, Engine and Torch: no ITK, VTK or DCMTK" OFF)
 option(ONCOTOME_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(ONCOTOME_FUZZ "libFuzzer targets; needs Clang" OFF)
+option(ONCOTOME_PYTHON "The Python package, as pip builds it; needs pybind11" OFF)
 option(BUILD_TESTING "Build the tests" ON)
 
 if(NOT CMAKE_CXX_STANDARD)

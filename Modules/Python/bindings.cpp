@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <itkObject.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+
+#include "study.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using namespace oncotome;
+using python::StudyResult;
+using Voxels = py::array_t<float, py::array::c_style>;
+
+/// A channel as Python gives it; keeps its array.
+struct Channel {
+  Channel(std::string channel_name, std::string channel_path)
+      : source{std::move(channel_name), std::move(channel_path), {}} {}
+
+  Channel(std::string channel_name, Voxels channel_voxels, const Vec3& spacing, const Vec3& origin,
+          const std::array<Vec3, 3>& direction)
+      : source{std::move(channel_name), "", {}}, voxels(std::move(channel_voxels)) {
+    if (voxels.ndim() != 3) throw Error(ErrorCode::usage, "an image must have three axes: z, y, x");
+    source.view.geometry =
+        python::checked_geometry({voxels.shape(2), voxels.shape(1), voxels.shape(0)}, spacing, origin, direction);
+    source.view.voxels = voxels.data();
+  }
+
+  python::ChannelSource source;
+  Voxels voxels;
+};
+
+/// Hands progress to Python and signals to the job, in the thread that computes. What Python raises is kept, and the
+/// job cancelled.
+class Listener {
+ public:
+  explicit Listener(py::object progress) : progress_(std::move(progress)) {}
+
+  void operator()(std::string_view stage, double fraction) {
+    told_ = std::max(told_, std::min(fraction, 1.0));
+    const py::gil_scoped_acquire gil;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (progress_.is_none() || !progress_(told_, stage).is(py::bool_(false))) return;
+    } catch (...) {
+      raised_ = std::current_exception();
+    }
+    throw Error(ErrorCode::cancelled, "cancelled");
+  }
+
+  const std::exception_ptr& raised() const { return raised_; }
+
+ private:
+  const py::object progress_;
+  double told_ = 0;
+  std::exception_ptr raised_;
+};
+
+std::shared_ptr<StudyResult> segment(const std::string& model, const std::string& study,
+                                     const std::vector<std::shared_ptr<Channel>>& channels,
+                                     const std::shared_ptr<Channel>& mask, const std::string& brain_model,
+                                     const std::string& device, const std::string& precision, int threads,
+                                     std::uint64_t seed, py::object progress) {
+  python::StudyRequest request;
+  request.model = model;
+  request.study = study;
+  for (const auto& channel : channels) request.channels.push_back(channel->source);
+  if (mask) request.mask = mask->source;
+  request.brain_model = brain_model;
+  request.device = engine::parse_device(device);
+  request.precision = engine::parse_precision(precision);
+  if (threads < 0 || threads > 4096) throw Error(ErrorCode::usage, "threads must be 0 (one per core) to 4096");
+  request.threads = threads;
+  request.seed = seed;
+  Listener listener(std::move(progress));
+  const Job job(std::ref(listener));
+  try {
+    const py::gil_scoped_release released;
+    return std::make_shared<StudyResult>(python::segment_study(request, job));
+  } catch (const Error&) {
+    if (listener.raised()) std::rethrow_exception(listener.raised());
+    throw;
+  }
+}
+
+// The voxels where they are, z, y, x; the array keeps the result.
+template <class T>
+py::array voxels_of(const py::object& result, Volume<T>& volume) {
+  const Index3& size = volume.geometry.size;
+  return py::array_t<T>({size[2], size[1], size[0]}, volume.voxels.data(), result);
+}
+
+py::tuple tuple_of(const Vec3& v) { return py::make_tuple(v[0], v[1], v[2]); }
+
+py::tuple direction_of(const Geometry& geometry) {
+  py::tuple rows(3);
+  for (std::size_t row = 0; row < 3; ++row)
+    rows[row] = py::make_tuple(geometry.axis[0][row], geometry.axis[1][row], geometry.axis[2][row]);
+  return rows;
+}
+
+py::dict names_of(const std::vector<Label>& labels) {
+  py::dict names;
+  for (const Label& label : labels) names[py::int_(label.value)] = label.name;
+  return names;
+}
+
+void set_python_error(const Error& e) {
+  const py::object type = py::module_::import("oncotome").attr("Error");
+  py::set_error(type, type(e.what(), e.name(), e.exit_code()));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  // Libraries print nothing.
+  itk::Object::GlobalWarningDisplayOff();
+  py::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(std::move(thrown));
+    } catch (const Error& e) {
+      set_python_error(e);
+    }
+  });
+
+  m.attr("version") = ONCOTOME_VERSION;
+
+  py::class_<Channel, std::shared_ptr<Channel>>(m, "Channel")
+      .def(py::init<std::string, std::string>(), py::arg("name"), py::arg("path"))
+      .def(py::init<std::string, Voxels, const Vec3&, const Vec3&, const std::array<Vec3, 3>&>(), py::arg("name"),
+           py::arg("voxels").noconvert(), py::arg("spacing"), py::arg("origin"), py::arg("direction"));
+
+  py::class_<engine::ModelPackage>(m, "Model", "What a model says of itself.")
+      .def(py::init([](const std::string& folder) { return engine::read_model_package(folder); }), py::arg("folder"))
+      .def_readonly("name", &engine::ModelPackage::name)
+      .def_readonly("title", &engine::ModelPackage::title)
+      .def_readonly("version", &engine::ModelPackage::version)
+      .def_readonly("modality", &engine::ModelPackage::modality, "DICOM's, such as MR or CT.")
+      .def_readonly("intended_use", &engine::ModelPackage::intended_use)
+      .def_readonly("license", &engine::ModelPackage::license)
+      .def_property_readonly("channels",
+                             [](const engine::ModelPackage& package) {
+                               py::list names;
+                               for (const engine::ChannelSpec& channel : package.channels) names.append(channel.name);
+                               return py::tuple(names);
+                             })
+      .def_property_readonly("labels", [](const engine::ModelPackage& package) { return names_of(package.labels); });
+
+  py::class_<Lesion>(m, "Lesion", "One 26-connected component of the labels that are lesions, measured.")
+      .def_readonly("id", &Lesion::id, "1, 2, ... by falling volume; its value in lesion_ids.")
+      .def_readonly("voxel_count", &Lesion::voxel_count)
+      .def_readonly("volume_mm3", &Lesion::volume_mm3, "Sum of voxels, IBSI YEKZ.")
+      .def_readonly("mesh_volume_mm3", &Lesion::mesh_volume_mm3, "Inside the surface by marching cubes, IBSI RNU0.")
+      .def_readonly("surface_area_mm2", &Lesion::surface_area_mm2, "Of that surface, IBSI C0JK.")
+      .def_readonly("sphericity", &Lesion::sphericity, "0 to 1, IBSI QCFX.")
+      .def_readonly("longest_diameter_mm", &Lesion::longest_diameter_mm, "In three dimensions, IBSI L0JK.")
+      .def_readonly("longest_axial_diameter_mm", &Lesion::longest_axial_diameter_mm, "In one x-y slice.")
+      .def_property_readonly(
+          "centroid_mm", [](const Lesion& lesion) { return tuple_of(lesion.centroid_mm); }, "x, y, z in LPS.")
+      .def_readonly("key_slice", &Lesion::key_slice, "Index z of the slice with the longest axial diameter.")
+      .def_readonly("touches_border", &Lesion::touches_border, "The volume is a lower bound then.")
+      .def_readonly("touches_unmeasured", &Lesion::touches_unmeasured, "Reaches where slices are missing.")
+      .def_property_readonly(
+          "volume_by_label_mm3", [](const Lesion& lesion) { return py::dict(py::cast(lesion.volume_by_label_mm3)); },
+          "By label value.")
+      .def("__repr__", [](const Lesion& lesion) {
+        return py::str("Lesion(id={}, volume_mm3={:.6g}, longest_diameter_mm={:.4g})")
+            .format(lesion.id, lesion.volume_mm3, lesion.longest_diameter_mm);
+      });
+
+  py::class_<StudyResult, std::shared_ptr<StudyResult>>(m, "Result")
+      .def_property_readonly("labels",
+                             [](const py::object& self) { return voxels_of(self, self.cast<StudyResult&>().labels); })
+      .def_property_readonly(
+          "lesion_ids", [](const py::object& self) { return voxels_of(self, self.cast<StudyResult&>().lesions.ids); })
+      .def_property_readonly("spacing", [](const StudyResult& r) { return tuple_of(r.labels.geometry.spacing_mm); })
+      .def_property_readonly("origin", [](const StudyResult& r) { return tuple_of(r.labels.geometry.origin_mm); })
+      .def_property_readonly("direction", [](const StudyResult& r) { return direction_of(r.labels.geometry); })
+      .def_property_readonly("lesions", [](const StudyResult& r) { return py::tuple(py::cast(r.lesions.lesions)); })
+      .def_property_readonly("corrections", [](const StudyResult& r) { return py::tuple(py::cast(r.corrections)); })
+      .def_property_readonly("doubts", [](const StudyResult& r) { return py::tuple(py::cast(r.doubts)); })
+      .def_property_readonly("model", [](const StudyResult& r) { return r.package; })
+      .def("write", &python::write_labels, py::arg("path"), py::call_guard<py::gil_scoped_release>());
+
+  m.def("segment", &segment, py::kw_only(), py::arg("model"), py::arg("study"), py::arg("channels"), py::arg("mask"),
+        py::arg("brain_model"), py::arg("device"), py::arg("precision"), py::arg("threads"), py::arg("seed"),
+        py::arg("progress"));
+}

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds, outlines and measures tumors in medical images. For research; not a medical device.
+
+Space is ITK's and DICOM's: millimeters in LPS (x to the left, y to posterior, z to superior). Arrays are indexed z, y, x;
+`spacing`, `origin` and the rows and columns of `direction` are in the order x, y, z, as SimpleITK and itk give them.
+"""
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._core import Lesion, Model
+
+__all__ = ["Error", "Lesion", "Model", "Segmentation", "models", "segment"]
+__version__: str = _core.version
+
+_MODELS = pathlib.Path(__file__).parent / "models"
+_IDENTITY = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+Path = str | os.PathLike[str]
+Triple = Sequence[float]
+Matrix = Sequence[Triple]
+Geometry = tuple[Triple | None, Triple | None, Matrix | None]
+Image = Any  # a path, a NumPy array, a SimpleITK.Image or an itk.Image
+Progress = Callable[[float, str], Any]
+
+
+class Error(RuntimeError):
+    """What Oncotome refuses, and why, in one line that names no patient and no path of an image.
+
+    `code` is a stable name such as "input.not_found", `exit_code` that of the program `oncotome` for it.
+    """
+
+    def __init__(self, message: str, code: str, exit_code: int) -> None:
+        super().__init__(message, code, exit_code)
+        self.code = code
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Labels on the grid of the model's reference channel, and the lesions in them.
+
+    `labels` (uint8) and `lesion_ids` (uint16: 0 or a lesion's id) have the shape (z, y, x). They are the memory of the
+    engine, not copies; they may be changed, and `write`, `to_sitk` and `to_itk` then give what was changed.
+    """
+
+    labels: NDArray[np.uint8] = field(repr=False)
+    lesion_ids: NDArray[np.uint16] = field(repr=False)
+    spacing: tuple[float, float, float]  #: mm along x, y, z
+    origin: tuple[float, float, float]  #: LPS of the center of voxel (0, 0, 0), mm
+    direction: tuple[tuple[float, float, float], ...]  #: rows of ITK's matrix: column 0 is where x points in LPS
+    names: dict[int, str]  #: of the label values; 0 is background
+    lesions: tuple[Lesion, ...]  #: by falling volume
+    corrections: tuple[str, ...]  #: what was done to the images so that the model could take them
+    doubts: tuple[str, ...]  #: what may make the result wrong
+    model: Model = field(repr=False)
+    _result: _core.Result = field(repr=False)
+
+    def write(self, path: Path) -> None:
+        """Writes the labels: .seg.nrrd (with names, colors and terminology for 3D Slicer), .nrrd, .nii or .nii.gz.
+
+        A file appears whole or not at all, and replaces one of its name. Raises Error (usage, output.unwritable).
+        """
+        self._result.write(os.fspath(path))
+
+    def to_sitk(self) -> Any:
+        """The labels as a SimpleITK.Image (a copy)."""
+        image = import_module("SimpleITK").GetImageFromArray(self.labels)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection([value for row in self.direction for value in row])
+        return image
+
+    def to_itk(self) -> Any:
+        """The labels as an itk.Image[itk.UC, 3] that shares their memory."""
+        itk = import_module("itk")
+        image = itk.image_view_from_array(self.labels)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(itk.matrix_from_array(np.array(self.direction)))
+        return image
+
+
+def models() -> dict[str, Model]:
+    """The models that come with the package, by name: title, channels, labels and what they are meant for."""
+    return {folder.name: Model(str(folder)) for folder in sorted(_MODELS.iterdir())}
+
+
+def segment(
+    image: Image | Mapping[str, Image],
+    model: Path,
+    *,
+    spacing: Triple | None = None,
+    origin: Triple | None = None,
+    direction: Matrix | None = None,
+    mask: Image | None = None,
+    brain_model: Path = "",
+    device: str = "auto",
+    precision: str = "f32",
+    threads: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Segmentation:
+    """Segments and measures the tumors in one patient's images.
+
+    `image` is a path (a DICOM folder, file or .zip, a NIfTI or NRRD file), a NumPy array (z, y, x), a SimpleITK.Image or
+    an itk.Image; or, for a model of several channels, a dict of such by the channel's name. Of one path the channels are
+    found as the program `oncotome segment` finds them. A C-contiguous float32 array or image is read in place, others are
+    converted once. `model` is a folder or .zip (a package, nnU-Net v2's results, a MONAI bundle), or the name of one of
+    `models()`.
+
+    `spacing` (mm, along x, y, z; default 1), `origin` (LPS, mm; default 0) and `direction` (ITK's matrix; default
+    identity) place NumPy arrays, which have no geometry of their own; `labels` of the result lie on the same grid.
+
+    `mask`: an image that is not 0 in the body part, such as the brain, for images whose background is not 0.
+    `brain_model`: the model that finds the brain, where one is needed without skull (default: the one beside the model).
+    `device`: "auto", "cpu" or "cuda". `precision`: "f32", "strict", "bf16" or "int8". `threads`: 0 is one per core. The
+    same images, model, seed and device give the same labels.
+
+    Other Python threads run meanwhile. `progress(fraction, what)` is called in this one, with 0 to 1 and the name of the
+    stage. When it raises or returns False, or on Ctrl-C, computing stops within one tile, and that exception (for False:
+    Error cancelled) is raised here. Else raises Error, and TypeError or ValueError for arguments that are no images.
+
+    >>> import numpy as np, oncotome
+    >>> slices = np.zeros((3, 128, 128), np.float32)  # contrast-enhanced T1-weighted MR would be better
+    >>> slices[:, 24:104, 24:104], slices[:, 60:70, 60:70] = 100, 200
+    >>> found = oncotome.segment(slices, "brain-mass-t1c", spacing=(1.5, 1.5, 6))
+    >>> found.labels.shape, found.labels.dtype, found.names
+    ((3, 128, 128), dtype('uint8'), {1: 'Tumor'})
+    """
+    geometry = (spacing, origin, direction)
+    images = list(image.values()) if isinstance(image, Mapping) else [image]
+    if any(given is not None for given in geometry) and not any(isinstance(one, np.ndarray) for one in (*images, mask)):
+        raise ValueError("spacing, origin and direction are for NumPy arrays, which have none")
+    study, channels = "", []
+    if isinstance(image, Mapping):
+        channels = [_channel(name, one, geometry) for name, one in image.items()]
+    elif isinstance(image, (str, os.PathLike)):
+        study = os.fspath(image)
+    else:
+        channels = [_channel("", image, geometry)]
+    result = _core.segment(
+        model=_folder_of(model), study=study, channels=channels, mask=None if mask is None else _channel("", mask, geometry),
+        brain_model=_folder_of(brain_model) if brain_model else "", device=device, precision=precision, threads=threads, seed=seed,
+        progress=progress,
+    )
+    return Segmentation(
+        labels=result.labels, lesion_ids=result.lesion_ids, spacing=result.spacing, origin=result.origin, direction=result.direction,
+        names=result.model.labels, lesions=result.lesions, corrections=result.corrections, doubts=result.doubts, model=result.model,
+        _result=result,
+    )
+
+
+def _folder_of(model: Path) -> str:
+    path = os.fspath(model)
+    if os.path.exists(path):
+        return path
+    if (_MODELS / path / "model.json").exists():
+        return str(_MODELS / path)
+    raise Error(f"there is no such model; those that come with oncotome are {', '.join(models())}", "model.not_found", 50)
+
+
+def _channel(name: str, image: Image, geometry: Geometry) -> _core.Channel:
+    if isinstance(image, (str, os.PathLike)):
+        return _core.Channel(name, os.fspath(image))
+    spacing, origin, direction = geometry
+    array: NDArray[Any]
+    if isinstance(image, np.ndarray):
+        array = image
+    elif hasattr(image, "GetPixelIDTypeAsString"):
+        array = import_module("SimpleITK").GetArrayViewFromImage(image)
+        spacing, origin = image.GetSpacing(), image.GetOrigin()
+        direction = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2).tolist()
+    elif hasattr(image, "GetBufferedRegion"):
+        itk = import_module("itk")
+        image.Update()  # what it comes from, in a pipeline
+        array = itk.array_view_from_image(image)
+        spacing = list(image.GetSpacing())
+        origin = list(image.TransformIndexToPhysicalPoint(image.GetBufferedRegion().GetIndex()))
+        direction = itk.array_from_matrix(image.GetDirection()).tolist()
+    else:
+        raise TypeError(f"an image is a path, a NumPy array, a SimpleITK.Image or an itk.Image, not {type(image).__name__}")
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"an image holds real numbers, not {array.dtype}")
+    if array.ndim != 3:
+        raise ValueError(f"an image has the three axes z, y, x, not {array.ndim}")
+    return _core.Channel(
+        name, np.ascontiguousarray(array, np.float32), (1, 1, 1) if spacing is None else spacing, (0, 0, 0) if origin is None else origin,
+        _IDENTITY if direction is None else direction,
+    )

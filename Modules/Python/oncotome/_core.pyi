@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+version: str
+
+class Channel:
+    @overload
+    def __init__(self, name: str, path: str) -> None: ...
+    @overload
+    def __init__(self, name: str, voxels: NDArray[np.float32], spacing: Sequence[float], origin: Sequence[float],
+                 direction: Sequence[Sequence[float]]) -> None: ...
+
+class Model:
+    """What a model says of itself."""
+
+    def __init__(self, folder: str) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def modality(self) -> str:
+        """DICOM's, such as MR or CT."""
+    @property
+    def intended_use(self) -> str: ...
+    @property
+    def license(self) -> str: ...
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> dict[int, str]: ...
+
+class Lesion:
+    """One 26-connected component of the labels that are lesions, measured."""
+
+    @property
+    def id(self) -> int:
+        """1, 2, ... by falling volume; its value in lesion_ids."""
+    @property
+    def voxel_count(self) -> int: ...
+    @property
+    def volume_mm3(self) -> float:
+        """Sum of voxels, IBSI YEKZ."""
+    @property
+    def mesh_volume_mm3(self) -> float:
+        """Inside the surface by marching cubes, IBSI RNU0."""
+    @property
+    def surface_area_mm2(self) -> float:
+        """Of that surface, IBSI C0JK."""
+    @property
+    def sphericity(self) -> float:
+        """0 to 1, IBSI QCFX."""
+    @property
+    def longest_diameter_mm(self) -> float:
+        """In three dimensions, IBSI L0JK."""
+    @property
+    def longest_axial_diameter_mm(self) -> float:
+        """In one x-y slice."""
+    @property
+    def centroid_mm(self) -> tuple[float, float, float]:
+        """x, y, z in LPS."""
+    @property
+    def key_slice(self) -> int:
+        """Index z of the slice with the longest axial diameter."""
+    @property
+    def touches_border(self) -> bool:
+        """The volume is a lower bound then."""
+    @property
+    def touches_unmeasured(self) -> bool:
+        """Reaches where slices are missing."""
+    @property
+    def volume_by_label_mm3(self) -> dict[int, float]:
+        """By label value."""
+
+class Result:
+    @property
+    def labels(self) -> NDArray[np.uint8]: ...
+    @property
+    def lesion_ids(self) -> NDArray[np.uint16]: ...
+    @property
+    def spacing(self) -> tuple[float, float, float]: ...
+    @property
+    def origin(self) -> tuple[float, float, float]: ...
+    @property
+    def direction(self) -> tuple[tuple[float, float, float], ...]: ...
+    @property
+    def lesions(self) -> tuple[Lesion, ...]: ...
+    @property
+    def corrections(self) -> tuple[str, ...]: ...
+    @property
+    def doubts(self) -> tuple[str, ...]: ...
+    @property
+    def model(self) -> Model: ...
+    def write(self, path: str) -> None: ...
+
+def segment(*, model: str, study: str, channels: Sequence[Channel], mask: Channel | None, brain_model: str, device: str,
+            precision: str, threads: int, seed: int, progress: Callable[[float, str], Any] | None) -> Result: ...
