@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# From a bare Debian 12 to a result: bash CMake/bootstrap.sh build|demo|test|check
+# From a bare Debian 12 to a result: bash CMake/bootstrap.sh packages|build|demo|test|check
+#   packages  installs what building needs, for those who build with CMake or pip
 #   build  installs what is needed and builds into build/release
 #   demo   builds, makes a demo study, runs the main job on it and says where the results lie
 #   test   builds and runs every test
@@ -11,13 +12,14 @@ cd "$(dirname "$0")/.."
 packages=(
   ca-certificates g++ cmake ninja-build ccache git
   libinsighttoolkit5-dev libgdcm-tools libvtk9-dev libtorch-dev libopenblas0-pthread libdnnl-dev libdcmtk-dev libminizip-dev libopenjp2-7-dev libpng-dev libjpeg-dev
-  nlohmann-json3-dev libcli11-dev libgtest-dev xvfb
+  nlohmann-json3-dev libcli11-dev libgtest-dev python3-dev python3-pip python3-venv xvfb
 )
-test_packages=(dcmtk dicom3tools orthanc python3 python3-venv python3-pip python3-torch ocl-icd-opencl-dev)
+test_packages=(dcmtk dicom3tools orthanc python3-torch ocl-icd-opencl-dev)
 check_packages=(clang-format clang-tidy clang libclang-rt-14-dev)
 readers=(pydicom==2.4.4 highdicom==0.22.0 SimpleITK==2.3.1 dcmrtstruct2nii==5 nibabel==5.3.2 numpy==1.26.4 jsonschema==4.23.0
   scipy==1.11.4 surface-distance==0.1 pylibjpeg==2.0.1 pylibjpeg-libjpeg==2.1.0 pylibjpeg-openjpeg==2.3.0 pillow==13.0.0 scikit-learn==1.3.2 pyflakes==4.1.0
   nipype==1.10.0 ctk-cli==1.5)
+python=(scikit-build-core==1.1.2 pybind11==3.0.4 numpy==1.26.4 SimpleITK==2.3.1 itk-io==5.4.7 mypy==2.4.1)
 slicer=(slicer-core==5.13.31053.0 vtk==9.6.2 numpy==1.26.4)
 
 total=0 step=0
@@ -62,6 +64,18 @@ install_slicer() {
     echo "installing into $venv: ${slicer[*]}"
     /usr/bin/python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check --no-deps "${slicer[@]}"
+  else
+    echo "nothing to install"
+  fi
+}
+
+# What builds our Python package, and what its tests compare it with.
+install_python() {
+  local venv=build/python
+  if ! "$venv/bin/python" -c 'import scikit_build_core, pybind11, numpy, SimpleITK, itk, mypy' 2>/dev/null; then
+    echo "installing into $venv: ${python[*]}"
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check "${python[@]}"
   else
     echo "nothing to install"
   fi
@@ -118,6 +132,10 @@ TEXT
 
 mkdir -p build
 case "${1:-}" in
+  packages)
+    total=1
+    say "Packages"; install_packages "${packages[@]}"
+    ;;
   build)
     total=2
     say "Packages"; install_packages "${packages[@]}"
@@ -133,10 +151,11 @@ case "${1:-}" in
     if [ -n "${ONCOTOME_DATA:-}" ]; then demo_real "$ONCOTOME_DATA"; fi
     ;;
   test)
-    total=5
+    total=6
     say "Packages"; install_packages "${packages[@]}" "${test_packages[@]}"
     say "Independent readers for the golden tests"; install_readers
     say "Slicer's libraries for the tests of its module"; install_slicer
+    say "Tools of the Python package"; install_python
     say "Building with tests into build/release"; build ON
     say "Tests (those of the whole program, at the end, take some minutes each)"; ctest --preset release --progress
     ;;
@@ -149,7 +168,7 @@ case "${1:-}" in
     say "Fuzzers, a short run of each"; bash CMake/check_fuzz.sh
     ;;
   *)
-    sed -n '3,7s/^# //p' "$0"
+    sed -n '3,8s/^# //p' "$0"
     exit 2
     ;;
 esac
