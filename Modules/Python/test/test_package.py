@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The installed Python package against the program, SimpleITK and itk. Runs in the Python that it is installed in; ONCOTOME_BIN names
 the folder of the programs, ONCOTOME_DATA the shared data."""
+import contextlib
 import doctest
+import io
 import json
 import os
 import pathlib
@@ -274,6 +276,21 @@ class Phantom(WithFolder):
         self.assertEqual((process.returncode, errors), (130, "stopped\n"))
         self.assertLessEqual(len(rest.splitlines()), 2)
         self.assertFalse((self.folder / "none.nrrd").exists())
+
+    def test_the_code_in_the_readme_runs(self):
+        section = (ROOT / "README.md").read_text().split("## In Python\n")[1].split("\n## ")[0]
+        first, pipeline = [block.split("```")[0] for block in section.split("```python\n")[1:]]
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(first.replace('"STUDY"', repr(str(self.study))), {})
+            self.assertEqual(len(printed.getvalue().splitlines()), 2)
+            names = {"itk": itk, "oncotome": oncotome, "paths": self.paths, "model": MODEL, "limit": 2}
+            exec(pipeline, names)
+            self.same(names["found"], *self.expected)
+            with self.assertRaises(oncotome.Error) as caught:
+                exec(pipeline, {**names, "limit": 0.5})
+        self.assertEqual(caught.exception.code, "cancelled")
+        self.assertGreater(array_of(self.folder / "tumor.seg.nrrd").sum(), 100)
+        np.testing.assert_array_equal(array_of(self.folder / "labels.nrrd"), sitk.GetArrayViewFromImage(self.expected[0]))
 
     def test_errors_have_codes_and_name_no_path(self):
         secret = self.folder / "Doe^Jane"
