@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # From a bare Debian 12 to a result: bash CMake/bootstrap.sh packages|build|demo|test|check
 #   packages  installs what building needs, for those who build with CMake or pip
-#   build  installs what is needed and builds into build/release
-#   demo   builds, makes a demo study, runs the main job on it and says where the results lie
-#   test   builds and runs every test
-#   check  after test: formatting, clang-tidy on what changed, sanitizers, fuzzers
+#   build     installs what is needed and builds into build/release
+#   demo      builds, makes a demo study, runs the main job on it and says where the results lie
+#   test      builds and runs every test
+#   check     after test: formatting, clang-tidy on what changed, sanitizers, fuzzers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

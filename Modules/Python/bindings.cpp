@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <optional>
 
+#include "picture.h"
 #include "study.h"
 
 namespace py = pybind11;
@@ -15,6 +17,7 @@ namespace py = pybind11;
 namespace {
 
 using namespace oncotome;
+using python::PictureResult;
 using python::StudyResult;
 using Voxels = py::array_t<float, py::array::c_style>;
 
@@ -62,6 +65,29 @@ class Listener {
   std::exception_ptr raised_;
 };
 
+// Without the GIL, and with what Python raised meanwhile.
+template <class Result, class Request>
+std::shared_ptr<Result> computed(Result (*compute)(const Request&, const Job&), const Request& request,
+                                 py::object progress) {
+  Listener listener(std::move(progress));
+  const Job job(std::ref(listener));
+  try {
+    const py::gil_scoped_release released;
+    return std::make_shared<Result>(compute(request, job));
+  } catch (const Error&) {
+    if (listener.raised()) std::rethrow_exception(listener.raised());
+    throw;
+  }
+}
+
+template <class Request>
+void choose_device(Request& request, const std::string& device, const std::string& precision, int threads) {
+  request.device = engine::parse_device(device);
+  request.precision = engine::parse_precision(precision);
+  if (threads < 0 || threads > 4096) throw Error(ErrorCode::usage, "threads must be 0 (one per core) to 4096");
+  request.threads = threads;
+}
+
 std::shared_ptr<StudyResult> segment(const std::string& model, const std::string& study,
                                      const std::vector<std::shared_ptr<Channel>>& channels,
                                      const std::shared_ptr<Channel>& mask, const std::string& brain_model,
@@ -73,20 +99,27 @@ std::shared_ptr<StudyResult> segment(const std::string& model, const std::string
   for (const auto& channel : channels) request.channels.push_back(channel->source);
   if (mask) request.mask = mask->source;
   request.brain_model = brain_model;
-  request.device = engine::parse_device(device);
-  request.precision = engine::parse_precision(precision);
-  if (threads < 0 || threads > 4096) throw Error(ErrorCode::usage, "threads must be 0 (one per core) to 4096");
-  request.threads = threads;
   request.seed = seed;
-  Listener listener(std::move(progress));
-  const Job job(std::ref(listener));
-  try {
-    const py::gil_scoped_release released;
-    return std::make_shared<StudyResult>(python::segment_study(request, job));
-  } catch (const Error&) {
-    if (listener.raised()) std::rethrow_exception(listener.raised());
-    throw;
+  choose_device(request, device, precision, threads);
+  return computed(&python::segment_study, request, std::move(progress));
+}
+
+std::shared_ptr<PictureResult> classify(const std::string& model, const std::string& path,
+                                        const std::optional<Voxels>& pixels, const std::string& device,
+                                        const std::string& precision, int threads, py::object progress) {
+  python::PictureRequest request;
+  request.model = model;
+  request.path = path;
+  if (pixels) {
+    if (pixels->ndim() != 3 || (pixels->shape(2) != 1 && pixels->shape(2) != 3) || pixels->size() == 0)
+      throw Error(ErrorCode::usage, "a picture has the axes y, x, and of RGB a third one of 3");
+    request.values = pixels->data();
+    request.height = pixels->shape(0);
+    request.width = pixels->shape(1);
+    request.channels = pixels->shape(2);
   }
+  choose_device(request, device, precision, threads);
+  return computed(&python::classify_picture, request, std::move(progress));
 }
 
 // The voxels where they are, z, y, x; the array keeps the result.
@@ -109,6 +142,21 @@ py::dict names_of(const std::vector<Label>& labels) {
   py::dict names;
   for (const Label& label : labels) names[py::int_(label.value)] = label.name;
   return names;
+}
+
+py::dict probabilities_of(const PictureResult& result) {
+  py::dict probabilities;
+  const auto& classes = engine::image_inference(result.package).classes;
+  for (std::size_t k = 0; k < result.classification.probabilities.size(); ++k)
+    probabilities[py::str(classes[k].name)] = result.classification.probabilities[k];
+  return probabilities;
+}
+
+// (y, x), where they are.
+py::object picture_labels(const py::object& self) {
+  LabelVolume& labels = self.cast<PictureResult&>().labels;
+  if (labels.voxels.empty()) return py::none();
+  return voxels_of(self, labels).attr("__getitem__")(0);
 }
 
 void set_python_error(const Error& e) {
@@ -188,6 +236,15 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("model", [](const StudyResult& r) { return r.package; })
       .def("write", &python::write_labels, py::arg("path"), py::call_guard<py::gil_scoped_release>());
 
+  py::class_<PictureResult, std::shared_ptr<PictureResult>>(m, "PictureResult")
+      .def_property_readonly("probabilities", &probabilities_of)
+      .def_property_readonly("entropy", [](const PictureResult& r) { return r.classification.entropy; })
+      .def_property_readonly("refusal", [](const PictureResult& r) { return r.classification.refusal; })
+      .def_property_readonly("labels", &picture_labels)
+      .def_property_readonly("model", [](const PictureResult& r) { return r.package; });
+
+  m.def("classify", &classify, py::kw_only(), py::arg("model"), py::arg("path"), py::arg("pixels").noconvert(),
+        py::arg("device"), py::arg("precision"), py::arg("threads"), py::arg("progress"));
   m.def("segment", &segment, py::kw_only(), py::arg("model"), py::arg("study"), py::arg("channels"), py::arg("mask"),
         py::arg("brain_model"), py::arg("device"), py::arg("precision"), py::arg("threads"), py::arg("seed"),
         py::arg("progress"));

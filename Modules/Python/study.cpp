@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <new>
 
 #include "conditioning.h"
+#include "guarded.h"
 #include "inputs.h"
-#include "itkOncotomeBridge.h"
 #include "oncotome/core/atomic_directory.h"
 #include "result_objects.h"
 #include "seg_nrrd.h"
@@ -19,26 +18,6 @@ namespace oncotome::python {
 namespace {
 
 using engine::ModelPackage;
-
-// What comes out is an Error, which names no path.
-template <class F>
-auto guarded(const F& work) {
-  try {
-    return work();
-  } catch (const itk::OncotomeException& e) {
-    throw Error(e.GetError());
-  } catch (const itk::ProcessAborted&) {
-    throw Error(ErrorCode::cancelled, "cancelled");
-  } catch (const itk::MemoryAllocationError&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
-  } catch (const itk::ExceptionObject& e) {
-    throw Error(ErrorCode::internal, std::string("ITK failed in ") + e.GetLocation());
-  } catch (const std::filesystem::filesystem_error& e) {
-    throw Error(ErrorCode::input_unreadable, "a file operation failed: " + e.code().message());
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
-  }
-}
 
 // A job whose 0 to 1 are a part of another's.
 Job part(const Job& job, double begin, double end) {

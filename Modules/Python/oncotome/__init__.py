@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._core import Lesion, Model
 
-__all__ = ["Error", "Lesion", "Model", "Segmentation", "models", "segment"]
+__all__ = ["Classification", "Error", "Lesion", "Model", "Segmentation", "classify", "models", "segment"]
 __version__: str = _core.version
 
 _MODELS = pathlib.Path(__file__).parent / "models"
@@ -93,6 +93,18 @@ class Segmentation:
         return image
 
 
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What a model says of a picture."""
+
+    best: str | None  #: the most probable class; None when refused, or of a model without classes
+    probabilities: dict[str, float]  #: by class
+    entropy: float  #: of these, in nats
+    refusal: str  #: why there is no answer: the picture is not of the kind that the model knows; else ""
+    labels: NDArray[np.uint8] | None = field(repr=False)  #: (y, x), of a model that outlines too; the engine's memory
+    model: Model = field(repr=False)
+
+
 def models() -> dict[str, Model]:
     """The models that come with the package, by name: title, channels, labels and what they are meant for."""
     return {folder.name: Model(str(folder)) for folder in sorted(_MODELS.iterdir())}
@@ -161,6 +173,35 @@ def segment(
         names=result.model.labels, lesions=result.lesions, corrections=result.corrections, doubts=result.doubts, model=result.model,
         _result=result,
     )
+
+
+def classify(
+    image: Path | NDArray[Any],
+    model: Path,
+    *,
+    device: str = "auto",
+    precision: str = "f32",
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Classification:
+    """Says what one picture shows, by a model of such.
+
+    `image` is the path of a PNG, JPEG or DICOM image, or an array (y, x) or (y, x, 3) of 0 to 255. The rest is as for
+    `segment`, errors too.
+    """
+    path, pixels = "", None
+    if isinstance(image, (str, os.PathLike)):
+        path = os.fspath(image)
+    elif isinstance(image, np.ndarray) and image.dtype.kind in "buif":
+        pixels = np.ascontiguousarray(image[..., np.newaxis] if image.ndim == 2 else image, np.float32)
+    else:
+        raise TypeError(f"a picture is a path or an array of real numbers, not {type(image).__name__}")
+    result = _core.classify(
+        model=_folder_of(model), path=path, pixels=pixels, device=device, precision=precision, threads=threads, progress=progress
+    )
+    probabilities = result.probabilities
+    best = max(probabilities, key=lambda name: probabilities[name]) if probabilities and not result.refusal else None
+    return Classification(best, probabilities, result.entropy, result.refusal, result.labels, result.model)
 
 
 def _folder_of(model: Path) -> str:

@@ -2,6 +2,7 @@
 """The installed Python package against the program, SimpleITK and itk. Runs in the Python that it is installed in; ONCOTOME_BIN names
 the folder of the programs, ONCOTOME_DATA the shared data."""
 import contextlib
+import csv
 import doctest
 import io
 import json
@@ -377,17 +378,54 @@ class Package(unittest.TestCase):
             done(sys.executable, "-m", "mypy.stubtest", "oncotome", "--concise", "--allowlist", allowed)
 
 
+def need(path):
+    """Shared data, or the test is skipped; with ONCOTOME_REQUIRE_DATA set it fails."""
+    if not (DATA / path).exists():
+        if os.environ.get("ONCOTOME_REQUIRE_DATA"):
+            raise AssertionError("the shared data are missing")
+        raise unittest.SkipTest("the shared data are missing")
+    return DATA / path
+
+
+class Pictures(WithFolder):
+    def test_pictures_get_the_classes_and_masks_of_the_program(self):
+        images = need("brain_t1c_cheng") / "images"
+        (self.folder / "in").mkdir()
+        for kind in images.iterdir():
+            shutil.copy(min(kind.glob("*.jpg")), self.folder / "in" / f"{kind.name}.jpg")
+        model = ROOT / "Data" / "Models" / "brain-mass-t1c"
+        done(BIN / "oncotome", "segment", self.folder / "in", "--model", model, "--output", self.folder / "out", "--quiet")
+        with open(self.folder / "out" / "predictions.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertGreater(sum(not row["refused"] for row in rows), 1)
+        for row in rows:
+            path = self.folder / "in" / row["path"]
+            told = []
+            pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+            for given in (path, pixels, np.float32(pixels)):
+                found = oncotome.classify(given, "brain-mass-t1c", progress=lambda *what: told.append(what))
+                self.assertEqual((found.best or "", found.refusal), (row["class"], row["refused"]))
+                for name, probability in found.probabilities.items():
+                    if not found.refusal:
+                        self.assertAlmostEqual(probability, float(row[f"p_{name}"]), delta=1e-4)
+                mask = array_of(self.folder / "out" / "masks" / row["path"].replace(".jpg", ".png"))
+                if not found.refusal:
+                    np.testing.assert_array_equal(found.labels > 0, mask > 0)
+            self.assertEqual(told[-1], (1.0, "classify"))
+        for image, model, code in [(self.folder / "in", "brain-mass-t1c", "input.ambiguous"), (pixels, MODEL, "usage"),
+                                   (np.zeros((8, 8, 2)), "brain-mass-t1c", "usage"), (pixels, "no-such-model", "model.not_found")]:
+            with self.assertRaises(oncotome.Error) as caught:
+                oncotome.classify(image, model)
+            self.assertEqual(caught.exception.code, code)
+
+
 class Brain(WithFolder):
     """The imported brats17 cascade on a real brain."""
 
     def test_tcga_case_gives_what_the_program_finds(self):
-        case = DATA / "brain_tcga" / "TCGA-DU-7294"
-        if not case.exists():
-            if os.environ.get("ONCOTOME_REQUIRE_DATA"):
-                self.fail("the shared data are missing")
-            self.skipTest("the shared data are missing")
+        case = need("brain_tcga/TCGA-DU-7294")
         model = self.folder / "model"
-        done(BIN / "oncotome", "models", "import", DATA / "model_brats17_msnet", "--output", model)
+        done(BIN / "oncotome", "models", "import", need("model_brats17_msnet"), "--output", model)
         paths = {name: case / f"TCGA-DU-7294_{stem}_bet.nii.gz"
                  for name, stem in (("FLAIR", "fla"), ("T1", "t1"), ("T1ce", "t1c"), ("T2", "t2"))}
         expected = self.program("result", model, *(part for name, path in paths.items() for part in ("--input", f"{name}={path}")))

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <new>
+#include <string>
+
+#include "itkOncotomeBridge.h"
+#include "oncotome/core/error.h"
+
+namespace oncotome::python {
+
+/// What comes out of the work is an Error, which names no path.
+template <class F>
+auto guarded(const F& work) {
+  try {
+    return work();
+  } catch (const itk::OncotomeException& e) {
+    throw Error(e.GetError());
+  } catch (const itk::ProcessAborted&) {
+    throw Error(ErrorCode::cancelled, "cancelled");
+  } catch (const itk::MemoryAllocationError&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+  } catch (const itk::ExceptionObject& e) {
+    throw Error(ErrorCode::internal, std::string("ITK failed in ") + e.GetLocation());
+  } catch (const std::filesystem::filesystem_error& e) {
+    throw Error(ErrorCode::input_unreadable, "a file operation failed: " + e.code().message());
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+  }
+}
+
+}  // namespace oncotome::python

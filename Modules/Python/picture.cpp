@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "picture.h"
+
+#include <utility>
+
+#include "guarded.h"
+#include "itkOncotomeBridge.h"
+#include "picture_inputs.h"
+#include "unpacked_input.h"
+
+namespace oncotome::python {
+namespace {
+
+engine::Tensor read_picture_at(const std::string& path, const engine::ModelPackage& package, const Job& job) {
+  const workflow::PictureInputs found = workflow::find_pictures({path}, "", job);
+  if (found.pictures.size() > 1)
+    throw Error(ErrorCode::input_ambiguous,
+                "the input holds " + std::to_string(found.pictures.size()) + " images; give one");
+  if (!found.pictures.empty()) return load_picture_input(found.pictures.front(), package, job);
+  if (found.rejected.empty()) throw Error(ErrorCode::input_no_images, "the input holds no image");
+  throw Error(found.rejected.front().code, found.rejected.front().reason);
+}
+
+// Gray repeats as RGB; of RGB, one channel is the luma, as for files.
+engine::Tensor as_tensor(const PictureRequest& request, std::int64_t wanted) {
+  if (wanted != 1 && wanted != 3)
+    throw Error(ErrorCode::model_unsupported,
+                "the model takes images of " + std::to_string(wanted) + " channels; a picture has one or three");
+  engine::Tensor out({1, wanted, 1, request.height, request.width});
+  const auto pixels = static_cast<std::size_t>(request.height * request.width);
+  const auto given = static_cast<std::size_t>(request.channels);
+  for (std::size_t c = 0; c < static_cast<std::size_t>(wanted); ++c)
+    for (std::size_t i = 0; i < pixels; ++i) {
+      const float* pixel = request.values + i * given;
+      float& value = out.values[c * pixels + i];
+      if (given == 1 || wanted == 3)
+        value = pixel[given == 1 ? 0 : c];
+      else
+        value = 0.299F * pixel[0] + 0.587F * pixel[1] + 0.114F * pixel[2];
+    }
+  return out;
+}
+
+}  // namespace
+
+PictureResult classify_picture(const PictureRequest& request, const Job& job) {
+  return guarded([&] {
+    const workflow::UnpackedInput models({request.model}, job, workflow::ArchiveNames::kept);
+    PictureResult out;
+    out.package = engine::read_model_package(models.paths().front());
+    const engine::ImageInference& inference = engine::image_inference(out.package);
+    job.report("read", 0);
+    const engine::Tensor raw = request.path.empty() ? as_tensor(request, inference.network.in_channels)
+                                                    : read_picture_at(request.path, out.package, job);
+    job.report("load model", 0.1);
+    const auto model = engine::Model::load(out.package, request.device, request.threads, request.precision);
+    job.report("classify", 0.2);
+    engine::ImageResult found = std::move(engine::run_images(*model, {raw}, job).front());
+    out.classification = std::move(found.classification);
+    if (!found.labels.empty()) {
+      out.labels.geometry.size = {raw.shape[4], raw.shape[3], 1};
+      out.labels.voxels = std::move(found.labels);
+    }
+    job.report("classify", 1);
+    return out;
+  });
+}
+
+}  // namespace oncotome::python
