@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
-#include "conditioning.h"
+#include "find_tumors.h"
 #include "models.h"
 #include "module.h"
 #include "oncotome/core/atomic_directory.h"
@@ -73,10 +73,7 @@ class Segmentation {
         engine::read_model_package(cli::find_model(values_.text("model"), values_.text("modelFolder")), options());
     inputs_ = cli::read_channels(package_, values_, run_.part(0, 0.04));
     inputs_.from_dicom = values_.flag("fromDicom");
-    if (!values_.text("inputMask").empty()) mask_ = cli::read_labels(values_, "inputMask");
-    condition();
-    segment();
-    measure();
+    find(values_.text("inputMask").empty() ? LabelVolume() : cli::read_labels(values_, "inputMask"));
     write();
   }
 
@@ -89,58 +86,35 @@ class Segmentation {
     return options;
   }
 
-  // Hospital MR is registered, corrected and freed from the skull, where the model wants it.
-  void condition() {
-    const engine::Preparation& wanted = package_.preparation;
-    if (!wanted.register_tolerance_mm && !wanted.bias_field && !wanted.extract_brain) return;
-    workflow::ConditioningRequest request;
-    request.device = device_;
-    request.precision = precision_;
-    request.threads = values_.integer("threads");
-    request.has_mask = !mask_.voxels.empty();
+  void find(LabelVolume mask) {
+    workflow::TumorRequest request;
+    request.mask = std::move(mask);
     const std::string& brain_model = values_.text("brainModel");
     if (!brain_model.empty()) request.brain_model_folder = cli::find_model(brain_model, values_.text("modelFolder"));
-    workflow::Conditioning done = workflow::condition(package_, inputs_, request, run_.part(begin_, 0.4));
-    begin_ = 0.4;
-    for (const std::string& text : done.corrections) run_.note(text);
-    inputs_.doubts.insert(inputs_.doubts.end(), done.doubts.begin(), done.doubts.end());
-    if (!request.has_mask) mask_ = std::move(done.brain);
-  }
-
-  void segment() {
-    if (std::holds_alternative<engine::NnUnetInference>(package_.inference))
-      package_.preparation.orient = inputs_.from_dicom;
-    const Job job = run_.part(begin_, 0.95);
-    job.report("load model", 0);
-    const auto model = engine::Model::load(package_, device_, values_.integer("threads"), precision_);
-    package_ = model->package();
-    engine::SegmentRequest request;
-    request.mask = mask_.voxels.empty() ? nullptr : &mask_;
-    engine::Segmentation found = engine::segment(*model, cli::views_of(inputs_), request, job);
-    labels_ = std::move(found.labels);
-    labels_.geometry = inputs_.channels[package_.reference_channel].volume.geometry;
-    for (const auto* texts : {&found.corrections, &inputs_.doubts, &package_.doubts, &found.doubts})
+    request.device = engine::parse_device(values_.text("device"));
+    request.precision = engine::parse_precision(values_.text("precision"));
+    request.threads = values_.integer("threads");
+    found_ = workflow::find_tumors(package_, inputs_, std::move(request), run_.part(0.04, 0.98));
+    for (const auto* texts : {&found_.corrections, &found_.doubts})
       for (const std::string& text : *texts) run_.note(text);
-  }
-
-  void measure() {
-    lesions_ = engine::find_lesions(labels_, package_.labels, package_.lesion_min_volume_mm3, run_.part(0.95, 0.98));
     double volume_mm3 = 0;
-    for (const Lesion& lesion : lesions_.lesions) volume_mm3 += lesion.volume_mm3;
-    run_.give("lesionCount", std::to_string(lesions_.lesions.size()));
+    for (const Lesion& lesion : found_.lesions.lesions) volume_mm3 += lesion.volume_mm3;
+    const engine::ModelPackage& package = found_.package;
+    run_.give("lesionCount", std::to_string(found_.lesions.lesions.size()));
     run_.give("lesionVolumeMl", cli::number_text(volume_mm3 / 1000));
-    run_.give("modelTitle", package_.title + (package_.version.empty() ? "" : " " + package_.version));
+    run_.give("modelTitle", package.title + (package.version.empty() ? "" : " " + package.version));
   }
 
   void write() const {
     const std::string& table = values_.text("outputMeasurements");
     const Volume<float>& first = inputs_.channels[first_channel()].volume;
     if (!table.empty())
-      cli::write_table(table, cli::measurement_table(lesions_.lesions, lesions_.ids, &first, package_.labels));
+      cli::write_table(table,
+                       cli::measurement_table(found_.lesions.lesions, found_.lesions.ids, &first, package_.labels));
     const std::string& path = values_.text("outputSegmentation");
-    const auto fields = workflow::slicer_segmentation_fields(labels_, package_.labels, package_.region);
+    const auto fields = workflow::slicer_segmentation_fields(found_.labels, package_.labels, package_.region);
     write_file_atomically(path, true, [&](const std::filesystem::path& temporary) {
-      workflow::write_volume_file(temporary.string(), labels_, fields);
+      workflow::write_volume_file(temporary.string(), found_.labels, fields);
     });
   }
 
@@ -153,13 +127,9 @@ class Segmentation {
   const sem::Module& module_;
   cli::Run& run_;
   const sem::Values& values_;
-  const engine::Device device_ = engine::parse_device(values_.text("device"));
-  const engine::Precision precision_ = engine::parse_precision(values_.text("precision"));
   engine::ModelPackage package_;
   workflow::StudyInputs inputs_;
-  LabelVolume mask_, labels_;
-  engine::LesionSet lesions_;
-  double begin_ = 0.04;  ///< Of what comes next, in the progress.
+  workflow::Tumors found_;
 };
 
 }  // namespace

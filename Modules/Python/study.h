@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "find_tumors.h"
 #include "oncotome/core/job.h"
-#include "oncotome/engine/lesions.h"
-#include "oncotome/engine/session.h"
 
 namespace oncotome::python {
 
@@ -30,12 +29,7 @@ struct StudyRequest {
   std::uint64_t seed = 0;
 };
 
-struct StudyResult {
-  engine::ModelPackage package;
-  LabelVolume labels;  ///< On the grid of the reference channel.
-  engine::LesionSet lesions;
-  std::vector<std::string> corrections, doubts;
-};
+using StudyResult = workflow::Tumors;
 
 /// Reads, conditions, segments and measures. Reports to `job` with fractions that may step back. Throws Error alone.
 StudyResult segment_study(const StudyRequest& request, const Job& job);

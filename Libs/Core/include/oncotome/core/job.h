@@ -40,4 +40,11 @@ class Job {
   std::atomic<bool> cancelled_{false};
 };
 
+/// A job whose 0 to 1 are a part of another's, which must outlive it.
+inline Job part_of(const Job& job, double begin, double end) {
+  return Job([&job, begin, end](std::string_view stage, double fraction) {
+    job.report(stage, begin + (end - begin) * fraction);
+  });
+}
+
 }  // namespace oncotome

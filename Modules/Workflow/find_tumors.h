@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "inputs.h"
+#include "oncotome/engine/lesions.h"
+#include "oncotome/engine/session.h"
+
+namespace oncotome::workflow {
+
+struct TumorRequest {
+  LabelVolume mask;                ///< Of the body part; empty: none is given.
+  std::string brain_model_folder;  ///< Empty: the package beside the model.
+  engine::Device device = engine::Device::automatic;
+  engine::Precision precision = engine::Precision::f32;
+  int threads = 0;  ///< 0: one per core.
+  std::uint64_t seed = 0;
+  /// Voxels of the caller's, which are read where they are; null, or fewer than there are channels: those of the
+  /// inputs.
+  std::vector<const float*> voxels;
+};
+
+struct Tumors {
+  engine::ModelPackage package;  ///< As it was loaded.
+  LabelVolume labels;            ///< On the grid of the reference channel.
+  engine::LesionSet lesions;
+  std::vector<std::string> corrections, doubts;  ///< With those of the inputs.
+};
+
+/// Conditions the channels as the package wants it (in place; of the caller's voxels in copies), segments them and
+/// measures the lesions, without writing a file. Throws as condition(), engine::segment() and engine::find_lesions().
+Tumors find_tumors(engine::ModelPackage package, StudyInputs& inputs, TumorRequest request, const Job& job);
+
+}  // namespace oncotome::workflow
