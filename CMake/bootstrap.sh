@@ -113,7 +113,7 @@ The results:  $PWD/$place/result
 TEXT
 }
 
-# Our models of real images, on some that they did not learn from: ONCOTOME_DATA has brain_t1c_cheng and nodule_patches_luna16.
+# Our models on real images (the patches are none that they learned from): ONCOTOME_DATA has brain_t1c_cheng and nodule_patches_luna16.
 demo_real() {
   local data=$1 place=build/demo/real id kind
   say "Real images: brain tumors in slices of MR, outlined and told apart; candidates of lung nodules in CT"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Our own models on the validation parts of their data, which they never learned from, measured by scikit-learn and NumPy."""
+"""Our own models on the validation parts of their data, measured by scikit-learn and NumPy. Those that were refitted learned from
+these too, and are only held to what they then knew; their cards have the figures from before."""
 import csv
 import json
 import subprocess
@@ -59,10 +60,10 @@ class OurModels(WithFolder):
         rows = [row for row in rows if not found[row["name"]]["refused"]]
         self.assertGreaterEqual(len(rows), 0.98 * 613)
         right = [found[row["name"]]["class"] == row["class"] for row in rows]
-        self.assertGreaterEqual(np.mean(right), 0.93)
+        self.assertGreaterEqual(np.mean(right), 0.98)
         masks = [(np.asarray(Image.open(out / "masks" / row["name"].replace(".jpg", ".png"))) > 0,
                   np.asarray(Image.open(row["mask"]).convert("L")) > 0) for row in rows]
-        self.assertGreaterEqual(np.mean([dice(*pair) for pair in masks]), 0.75)
+        self.assertGreaterEqual(np.mean([dice(*pair) for pair in masks]), 0.79)
 
 
 if __name__ == "__main__":
