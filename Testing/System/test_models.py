@@ -4,6 +4,7 @@
 these too, and are only held to what they then knew; their cards have the figures from before."""
 import csv
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -31,7 +32,7 @@ class OurModels(WithFolder):
             rows = [row for row in csv.DictReader(file) if row["part"] == "validation"]
         (place / "images").mkdir()
         for number, row in enumerate(rows):
-            row["name"] = f"{number}.jpg"
+            row["name"] = f"{number}{pathlib.Path(row['path']).suffix}"
             (place / "images" / row["name"]).symlink_to(row["path"])
         return rows, place
 
@@ -41,6 +42,12 @@ class OurModels(WithFolder):
         self.assertEqual(json.loads((out / "report.json").read_text())["rejected"], [])
         with open(out / "predictions.csv", newline="") as file:
             return {row["path"]: row for row in csv.DictReader(file)}, out
+
+    @staticmethod
+    def mean_dice(rows, out):
+        masks = [(np.asarray(Image.open(out / "masks" / pathlib.Path(row["name"]).with_suffix(".png"))) > 0,
+                  np.asarray(Image.open(row["mask"]).convert("L")) > 0) for row in rows]
+        return np.mean([dice(*pair) for pair in masks])
 
     def test_lung_nodules_are_told_from_others(self):
         rows, place = self.prepared("lung-nodule", "nodule_patches_luna16/patches.tar.gz")
@@ -61,9 +68,14 @@ class OurModels(WithFolder):
         self.assertGreaterEqual(len(rows), 0.98 * 613)
         right = [found[row["name"]]["class"] == row["class"] for row in rows]
         self.assertGreaterEqual(np.mean(right), 0.98)
-        masks = [(np.asarray(Image.open(out / "masks" / row["name"].replace(".jpg", ".png"))) > 0,
-                  np.asarray(Image.open(row["mask"]).convert("L")) > 0) for row in rows]
-        self.assertGreaterEqual(np.mean([dice(*pair) for pair in masks]), 0.79)
+        self.assertGreaterEqual(self.mean_dice(rows, out), 0.79)
+
+    def test_lung_nodules_are_outlined(self):
+        rows, place = self.prepared("lung-nodule-outline", "lung_nodules_lidc/slices_train.tar.xz")
+        found, out = self.answers("segment", "lung-nodule-outline", place)
+        rows = [row for row in rows if not found[row["name"]]["refused"]]
+        self.assertGreaterEqual(len(rows), 0.98 * 221)
+        self.assertGreaterEqual(self.mean_dice(rows, out), 0.72)
 
 
 if __name__ == "__main__":
