@@ -8,6 +8,7 @@
 #include "find_tumors.h"
 #include "guarded.h"
 #include "oncotome/core/atomic_directory.h"
+#include "result_objects.h"
 #include "seg_nrrd.h"
 #include "unpacked_input.h"
 #include "volume_io.h"
@@ -43,7 +44,11 @@ class Processor {
     how.threads = request_.threads;
     how.seed = request_.seed;
     how.voxels = std::move(voxels_);
-    return workflow::find_tumors(package_, inputs_, std::move(how), part_of(job_, 0.05, 1));
+    StudyResult found = workflow::find_tumors(package_, inputs_, std::move(how), part_of(job_, 0.05, 1));
+    if (workflow::is_resampled(reference()))
+      workflow::mark_unmeasured(*reference().series, found.lesions.ids, found.lesions.lesions);
+    job_.report("measure", 1);
+    return found;
   }
 
  private:

@@ -2,7 +2,6 @@
 #include "find_tumors.h"
 
 #include "conditioning.h"
-#include "result_objects.h"
 
 namespace oncotome::workflow {
 namespace {
@@ -52,17 +51,14 @@ Tumors find_tumors(engine::ModelPackage package, StudyInputs& inputs, TumorReque
     views.push_back({volume.geometry, request.voxels[c] != nullptr ? request.voxels[c] : volume.voxels.data()});
   }
   engine::Segmentation found = engine::segment(*model, views, how, segmenting);
-  const ChannelInput& reference = inputs.channels[out.package.reference_channel];
   out.labels = std::move(found.labels);
-  out.labels.geometry = reference.volume.geometry;
+  out.labels.geometry = inputs.channels[out.package.reference_channel].volume.geometry;
   add(out.corrections, found.corrections);
   add(out.doubts, out.package.doubts);
   add(out.doubts, found.doubts);
 
   out.lesions =
       engine::find_lesions(out.labels, out.package.labels, out.package.lesion_min_volume_mm3, part_of(job, 0.95, 1));
-  if (is_resampled(reference)) mark_unmeasured(*reference.series, out.lesions.ids, out.lesions.lesions);
-  job.report("measure", 1);
   return out;
 }
 

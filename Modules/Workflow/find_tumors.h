@@ -30,7 +30,8 @@ struct Tumors {
 };
 
 /// Conditions the channels as the package wants it (in place; of the caller's voxels in copies), segments them and
-/// measures the lesions, without writing a file. Throws as condition(), engine::segment() and engine::find_lesions().
+/// measures the lesions, without a file and without DICOM: of resampled series, mark_unmeasured() is left to the
+/// caller. Throws as condition(), engine::segment() and engine::find_lesions().
 Tumors find_tumors(engine::ModelPackage package, StudyInputs& inputs, TumorRequest request, const Job& job);
 
 }  // namespace oncotome::workflow

@@ -40,6 +40,8 @@ class OurModels(WithFolder):
         out = place / "out"
         done("oncotome", command, place / "images", "--model", MODELS / model, "--output", out, "--quiet")
         self.assertEqual(json.loads((out / "report.json").read_text())["rejected"], [])
+        if not (out / "predictions.csv").exists():  # of a model without classes
+            return {}, out
         with open(out / "predictions.csv", newline="") as file:
             return {row["path"]: row for row in csv.DictReader(file)}, out
 
@@ -72,8 +74,8 @@ class OurModels(WithFolder):
 
     def test_lung_nodules_are_outlined(self):
         rows, place = self.prepared("lung-nodule-outline", "lung_nodules_lidc/slices_train.tar.xz")
-        found, out = self.answers("segment", "lung-nodule-outline", place)
-        rows = [row for row in rows if not found[row["name"]]["refused"]]
+        _, out = self.answers("segment", "lung-nodule-outline", place)
+        rows = [row for row in rows if (out / "masks" / row["name"]).exists()]
         self.assertGreaterEqual(len(rows), 0.98 * 221)
         self.assertGreaterEqual(self.mean_dice(rows, out), 0.72)
 

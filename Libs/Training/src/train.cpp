@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <cstdio>
@@ -90,6 +91,7 @@ class Workplace {
 std::string train(const Request& request, const Job& job) {
   set_compute_threads(request.threads);
   at::set_num_threads(compute_threads());
+  at::globalContext().setDeterministicCuDNN(true);
   // Its threads would spin on the cores of OpenMP's, which wait for the next loop.
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(1);
   Config config = read_config(request.configuration);
