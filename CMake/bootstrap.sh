@@ -45,41 +45,30 @@ install_packages() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# install_venv PLACE IMPORTS PIP_ARGUMENT...: a virtual environment in build/PLACE, unless IMPORTS can be imported there.
+install_venv() {
+  local venv=build/$1 imports=$2
+  shift 2
+  if "$venv/bin/python" -c "import $imports" 2>/dev/null; then
+    echo "nothing to install"
+    return
+  fi
+  echo "installing into $venv: $*"
+  /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check "$@"
+}
+
 # The independent readers that the golden tests compare with.
 install_readers() {
-  local venv=build/readers
-  if ! "$venv/bin/python" -c 'import pydicom, highdicom, dcmrtstruct2nii, SimpleITK, nibabel, jsonschema, surface_distance, libjpeg, openjpeg, sklearn, pyflakes, nipype, ctk_cli' 2>/dev/null; then
-    echo "installing into $venv: ${readers[*]}"
-    /usr/bin/python3 -m venv "$venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check "${readers[@]}"
-  else
-    echo "nothing to install"
-  fi
+  install_venv readers 'pydicom, highdicom, dcmrtstruct2nii, SimpleITK, nibabel, jsonschema, surface_distance, libjpeg, openjpeg, sklearn, pyflakes, nipype, ctk_cli' \
+    "${readers[@]}"
 }
 
 # Slicer's own libraries (0.2 GB to download), which the tests of its module run on besides.
-install_slicer() {
-  local venv=build/slicer
-  if ! "$venv/bin/python" -c 'import slicer' 2>/dev/null; then
-    echo "installing into $venv: ${slicer[*]}"
-    /usr/bin/python3 -m venv "$venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check --no-deps "${slicer[@]}"
-  else
-    echo "nothing to install"
-  fi
-}
+install_slicer() { install_venv slicer slicer --no-deps "${slicer[@]}"; }
 
 # What builds our Python package, and what its tests compare it with.
-install_python() {
-  local venv=build/python
-  if ! "$venv/bin/python" -c 'import scikit_build_core, pybind11, numpy, SimpleITK, itk, mypy' 2>/dev/null; then
-    echo "installing into $venv: ${python[*]}"
-    /usr/bin/python3 -m venv "$venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check "${python[@]}"
-  else
-    echo "nothing to install"
-  fi
-}
+install_python() { install_venv python 'scikit_build_core, pybind11, numpy, SimpleITK, itk, mypy' "${python[@]}"; }
 
 build() {
   local testing=$1
