@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "guarded.h"
+#include "image_io.h"
 #include "itkOncotomeBridge.h"
 #include "picture_inputs.h"
 #include "unpacked_input.h"
@@ -21,24 +22,13 @@ engine::Tensor read_picture_at(const std::string& path, const engine::ModelPacka
   throw Error(found.rejected.front().code, found.rejected.front().reason);
 }
 
-// Gray repeats as RGB; of RGB, one channel is the luma, as for files.
 engine::Tensor as_tensor(const PictureRequest& request, std::int64_t wanted) {
   if (wanted != 1 && wanted != 3)
     throw Error(ErrorCode::model_unsupported,
                 "the model takes images of " + std::to_string(wanted) + " channels; a picture has one or three");
-  engine::Tensor out({1, wanted, 1, request.height, request.width});
-  const auto pixels = static_cast<std::size_t>(request.height * request.width);
-  const auto given = static_cast<std::size_t>(request.channels);
-  for (std::size_t c = 0; c < static_cast<std::size_t>(wanted); ++c)
-    for (std::size_t i = 0; i < pixels; ++i) {
-      const float* pixel = request.values + i * given;
-      float& value = out.values[c * pixels + i];
-      if (given == 1 || wanted == 3)
-        value = pixel[given == 1 ? 0 : c];
-      else
-        value = 0.299F * pixel[0] + 0.587F * pixel[1] + 0.114F * pixel[2];
-    }
-  return out;
+  return workflow::picture_tensor(
+      request.height, request.width, request.channels, wanted,
+      [&](std::size_t i, std::size_t c) { return request.values[i * static_cast<std::size_t>(request.channels) + c]; });
 }
 
 }  // namespace

@@ -193,18 +193,9 @@ std::string bytes_of(const std::string& path) {
 }
 
 engine::Tensor as_channels(const Stored& stored, std::int64_t channels) {
-  const bool is_color = stored.channels >= 3;
-  const auto pixels = static_cast<std::size_t>(stored.width * stored.height);
-  engine::Tensor out({1, channels, 1, stored.height, stored.width});
-  for (std::size_t i = 0; i < pixels; ++i) {
-    const std::size_t first = i * static_cast<std::size_t>(stored.channels);
-    const auto pixel = [&](std::size_t c) { return stored.value(first + (is_color ? c : 0)); };
-    if (channels == 1)
-      out.values[i] = is_color ? 0.299F * pixel(0) + 0.587F * pixel(1) + 0.114F * pixel(2) : pixel(0);
-    else
-      for (std::size_t c = 0; c < 3; ++c) out.values[c * pixels + i] = pixel(c);
-  }
-  return out;
+  return picture_tensor(stored.height, stored.width, stored.channels, channels, [&](std::size_t i, std::size_t c) {
+    return stored.value(i * static_cast<std::size_t>(stored.channels) + c);
+  });
 }
 
 void write_png(const std::string& path, std::int64_t width, std::int64_t height, png_uint_32 format,

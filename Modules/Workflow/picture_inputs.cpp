@@ -48,18 +48,12 @@ bool has_type(const std::string& modality, const std::string& wanted) {
 
 /// Color as 0 to 255, gray as it is, with as many channels as are wanted.
 engine::Tensor as_tensor(const dicom::Picture& picture, std::int64_t channels) {
-  const auto pixels = static_cast<std::size_t>(picture.width * picture.height);
-  engine::Tensor out({1, channels, 1, picture.height, picture.width});
+  engine::Tensor out = picture_tensor(
+      picture.height, picture.width, picture.channels, channels,
+      [&](std::size_t i, std::size_t c) { return picture.values[i * static_cast<std::size_t>(picture.channels) + c]; });
   const float scale = 255.0F / static_cast<float>((std::int64_t{1} << picture.bits) - 1);
-  for (std::size_t i = 0; i < pixels; ++i)
-    for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
-      const float* pixel = picture.values.data() + i * static_cast<std::size_t>(picture.channels);
-      float& value = out.values[c * pixels + i];
-      if (picture.channels == 1)
-        value = pixel[0];
-      else
-        value = scale * (channels == 3 ? pixel[c] : 0.299F * pixel[0] + 0.587F * pixel[1] + 0.114F * pixel[2]);
-    }
+  if (picture.channels != 1)
+    for (float& value : out.values) value *= scale;
   return out;
 }
 

@@ -8,6 +8,12 @@ namespace oncotome::training {
 
 using nlohmann::json;
 
+namespace {
+
+std::string text_of(const Compute& compute) { return compute.device.str() + (compute.mixed ? " bf16" : " f32"); }
+
+}  // namespace
+
 void Trainer::save(bool always) {
   const bool due = (config_.checkpoint_steps > 0 && optimizer_->steps % config_.checkpoint_steps == 0) ||
                    (config_.checkpoint_minutes > 0 && now() - saved_at_ > config_.checkpoint_minutes * 60);
@@ -22,7 +28,7 @@ void Trainer::save(bool always) {
              {"data", samples_.digest},
              {"configuration", config_.json},
              {"threads", compute_threads()},
-             {"computes", {compute_.device.str(), compute_.mixed ? "bf16" : "f32"}},
+             {"computes", text_of(compute_)},
              {"epoch", epoch_},
              {"step", step_},
              {"refit_from", refit_from_},
@@ -73,7 +79,7 @@ void Trainer::restore() {
     request_.log("the configuration changed since: this is not the result of one run");
   if (c.state.at("threads") != compute_threads())
     request_.log("the number of threads changed since: the last bits may differ from those of one run");
-  if (c.state.value("computes", json{"cpu", "f32"}) != json{compute_.device.str(), compute_.mixed ? "bf16" : "f32"})
+  if (c.state.value("computes", text_of(Compute())) != text_of(compute_))
     request_.log("the device or the precision changed since: this is not the result of one run");
 }
 
