@@ -102,6 +102,16 @@ class SuperBuild(WithFolder):
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("VTK_DIR is given but no such folder exists", result.stderr)
 
+    def test_a_given_libtorch_comes_whole_though_the_system_has_one(self):
+        given = self.folder / "libtorch"
+        for path, text in {"lib/libtorch.so": "", "share/cmake/Caffe2/Caffe2Config.cmake": "", "share/cmake/Torch/TorchConfig.cmake":
+                           "find_package(Caffe2 REQUIRED)\nfind_library(TORCH_LIBRARY torch PATHS ${CMAKE_CURRENT_LIST_DIR}/../../../lib)\n"
+                           'message(FATAL_ERROR "with ${Caffe2_DIR} and ${TORCH_LIBRARY}")\n'}.items():
+            (given / path).parent.mkdir(parents=True, exist_ok=True)
+            (given / path).write_text(text)
+        result = configure(self.folder / "torch", "-DONCOTOME_ENGINE_ONLY=ON", f"-DTorch_DIR={given}/share/cmake/Torch")
+        self.assertIn(f"with {given}/share/cmake/Caffe2 and {given}/lib/libtorch.so", " ".join(result.stderr.split()))
+
 
 if __name__ == "__main__":
     main()
