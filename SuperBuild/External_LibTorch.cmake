@@ -5,5 +5,6 @@ set(${proj}_DEPENDS "")
 ExternalProject_Include_Dependencies(${proj} PROJECT_VAR proj)
 oncotome_external(LibTorch DIR Torch_DIR CONFIG share/cmake/Torch UNPACK_ONLY share/cmake/Torch
   GIT https://github.com/pytorch/pytorch.git COMMIT 70d99e998b4955e0049d13a98d77ae1b14db1f45  # 2.11.0
+  SUBMODULES third_party
   OPTIONS -DBUILD_SHARED_LIBS:BOOL=ON -DBUILD_PYTHON:BOOL=OFF -DBUILD_TEST:BOOL=OFF -DUSE_CUDA:BOOL=OFF -DUSE_ROCM:BOOL=OFF
           -DUSE_DISTRIBUTED:BOOL=OFF -DUSE_KINETO:BOOL=OFF)

@@ -6,11 +6,12 @@ include(ExternalProject)
 include(${CMAKE_CURRENT_LIST_DIR}/artichoke.cmake)
 
 # oncotome_external(<name> DIR <variable> CONFIG <place of its CMake configuration under where it is installed>
-#                   GIT <repository> COMMIT <hash> [URL <archive> SHA256 <hash>] [UNPACK_ONLY <place of the configuration in the archive>]
-#                   OPTIONS -D...)
-# SHA256 is that of the release's archive. UNPACK_ONLY: an archive that is given is built already.
+#                   GIT <repository> COMMIT <hash> [SUBMODULES <folder>] [URL <archive> SHA256 <hash>]
+#                   [UNPACK_ONLY <place of the configuration in the archive>] OPTIONS -D...)
+# SUBMODULES: those below that folder; none without. SHA256 is that of the release's archive. UNPACK_ONLY: an archive that is given is
+# built already.
 macro(oncotome_external name)
-  cmake_parse_arguments(external "" "DIR;CONFIG;GIT;COMMIT;URL;SHA256;UNPACK_ONLY" "OPTIONS" ${ARGN})
+  cmake_parse_arguments(external "" "DIR;CONFIG;GIT;COMMIT;SUBMODULES;URL;SHA256;UNPACK_ONLY" "OPTIONS" ${ARGN})
   set(ONCOTOME_${name}_ARCHIVE "" CACHE FILEPATH "Local archive of ${name}, in the place of a download")
   if(DEFINED ${external_DIR} AND NOT EXISTS "${${external_DIR}}")
     message(FATAL_ERROR "${external_DIR} is given but no such folder exists: ${${external_DIR}}")
@@ -39,6 +40,7 @@ macro(oncotome_external name)
     ExternalProject_Add(${name}
       ${${name}_EP_ARGS}
       ${source}
+      GIT_SUBMODULES "${external_SUBMODULES}"
       SOURCE_DIR ${CMAKE_BINARY_DIR}/${name}
       BINARY_DIR ${CMAKE_BINARY_DIR}/${name}-build
       ${steps}
