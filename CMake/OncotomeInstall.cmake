@@ -31,7 +31,8 @@ if(NOT ONCOTOME_ENGINE_ONLY)
 endif()
 # What the engine loads on first need, from its own folder.
 set_target_properties(oncotome_torch oncotome_training PROPERTIES INSTALL_RPATH "$ORIGIN")
-install(TARGETS oncotome_torch oncotome_training LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT Torch ${ONCOTOME_DEVELOPERS_ONLY})
+install(TARGETS oncotome_torch LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT Torch ${ONCOTOME_DEVELOPERS_ONLY})
+install(TARGETS oncotome_training LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT Training ${ONCOTOME_DEVELOPERS_ONLY})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/OncotomeConfig.cmake.in ${CMAKE_BINARY_DIR}/OncotomeConfig.cmake
                               INSTALL_DESTINATION ${package_dir} PATH_VARS models_dir)

@@ -23,7 +23,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # Headers alone, compiled into our libraries: Debian package, license.
 COMPILED_IN = {"nlohmann-json3-dev": "MIT"}
-GLIBC = re.compile(r"(ld-linux-x86-64|libc|libm|libmvec|libdl|libpthread|librt|libutil|libanl|libresolv)\.so\.\d")
+# What the machine brings: glibc, and the driver of a CUDA device.
+OF_THE_MACHINE = re.compile(r"(ld-linux-x86-64|libc|libm|libmvec|libdl|libpthread|librt|libutil|libanl|libresolv|libcuda)\.so\.\d")
+# What LibTorch on CUDA and cuDNN load by name when they need it; not what serves linear algebra and several machines.
+LOADED_ON_CUDA = ("libcaffe2_nvrtc.so", "libcudnn_*.so.*", "libnvrtc.so.*", "libnvrtc-builtins.so.*")
 
 
 class Refused(Exception):
@@ -43,10 +46,18 @@ def system_libraries():
     return dict(re.findall(r"^\t(\S+) \(libc6,x86-64.*\) => (\S+)$", output_of("/sbin/ldconfig", "-p"), re.M))
 
 
+def find_libraries(pattern, user, beside):
+    """In the first folder that has any, of those where its user looks."""
+    own = re.sub(r"\$ORIGIN|\$\{ORIGIN\}", str(user.parent), ":".join(dynamic(user, "R(?:UN)?PATH")))
+    for folder in [beside, *map(pathlib.Path, filter(None, own.split(":")))]:
+        if found := sorted(folder.glob(pattern)):
+            return found
+    return []
+
+
 def find_library(name, user, beside):
-    for folder in [beside, *":".join(dynamic(user, "R(?:UN)?PATH")).replace("$ORIGIN", str(user.parent)).split(":")]:
-        if folder and (pathlib.Path(folder) / name).exists():
-            return pathlib.Path(folder) / name
+    for found in find_libraries(name, user, beside):
+        return found
     if name not in system_libraries():
         raise Refused(f"{name}, which {user.name} needs, is not found")
     return pathlib.Path(system_libraries()[name])
@@ -54,17 +65,26 @@ def find_library(name, user, beside):
 
 def closure(programs, plugins, beside):
     """Libraries by name: where each lies and what needs it."""
-    found = {plugin.name: (plugin, {"(loaded on first need)"}) for plugin in plugins}
-    queue = [*programs, *plugins]
+    found = {}
+    queue = [*programs]
+
+    def add(name, path, user):
+        if name not in found:
+            found[name] = (path, set())
+            queue.append(path)
+        found[name][1].add(user)
+
+    for plugin in plugins:
+        add(plugin.name, plugin, "(loaded on first need)")
     while queue:
         user = queue.pop()
         for name in dynamic(user, "NEEDED"):
-            if GLIBC.fullmatch(name):
-                continue
-            if name not in found:
-                found[name] = (find_library(name, user, beside), set())
-                queue.append(found[name][0])
-            found[name][1].add(user.name)
+            if not OF_THE_MACHINE.fullmatch(name):
+                add(name, found[name][0] if name in found else find_library(name, user, beside), user.name)
+        if user.name == "libtorch_cuda.so":
+            for pattern in LOADED_ON_CUDA:
+                for path in find_libraries(pattern, user, beside):
+                    add(path.name, path, f"{user.name} (loaded on first need)")
     return found
 
 
@@ -127,11 +147,14 @@ def lay_out(top, version, revision, options, staged):
     bundled = closure(programs, plugins, libraries)
     rows = list(csv.DictReader((HERE / "libraries.csv").open(newline="")))
     table = []
+    unchanged = set()
     for name, (path, users) in sorted(bundled.items(), key=lambda item: item[0].lower()):
         row = license_of(name, rows)
         package = ""
         if row["project"] != "Oncotome":
             package = copy_license_text(path, row["project"], options, licenses)
+        if row["license"].startswith("NVIDIA"):  # It allows copies, and no change.
+            unchanged.add(name)
         shutil.copyfile(path, private / name)
         table.append([name, row["license"], row["project"], package, ", ".join(sorted(users))])
     for package in COMPILED_IN:
@@ -141,8 +164,9 @@ def lay_out(top, version, revision, options, staged):
 
     installed = [library_dir / "cli-modules" / program.name for program in programs]
     elfs = [*installed, *(private / name for name in bundled)]
-    output_of("strip", "--strip-unneeded", *elfs)
-    relocate(installed, elfs[len(installed):])
+    changed = [private / name for name in bundled if name not in unchanged]
+    output_of("strip", "--strip-unneeded", *installed, *changed)
+    relocate(installed, changed)
     for row in table:
         row.insert(1, str(round((private / row[0]).stat().st_size / 1024)))
 
