@@ -17,6 +17,7 @@ namespace py = pybind11;
 namespace {
 
 using namespace oncotome;
+using python::ModelSource;
 using python::PictureResult;
 using python::StudyResult;
 using Voxels = py::array_t<float, py::array::c_style>;
@@ -80,18 +81,14 @@ std::shared_ptr<Result> computed(Result (*compute)(const Request&, const Job&), 
   }
 }
 
-template <class Request>
-void choose_device(Request& request, const std::string& device, const std::string& precision, int threads) {
-  request.device = engine::parse_device(device);
-  request.precision = engine::parse_precision(precision);
+ModelSource source_of(const std::string& path, const std::string& device, const std::string& precision, int threads) {
   if (threads < 0 || threads > 4096) throw Error(ErrorCode::usage, "threads must be 0 (one per core) to 4096");
-  request.threads = threads;
+  return {path, engine::parse_device(device), engine::parse_precision(precision), threads, nullptr};
 }
 
-std::shared_ptr<StudyResult> segment(const std::string& model, const std::string& study,
+std::shared_ptr<StudyResult> segment(const ModelSource& model, const std::string& study,
                                      const std::vector<std::shared_ptr<Channel>>& channels,
                                      const std::shared_ptr<Channel>& mask, const std::string& brain_model,
-                                     const std::string& device, const std::string& precision, int threads,
                                      std::uint64_t seed, py::object progress) {
   python::StudyRequest request;
   request.model = model;
@@ -100,13 +97,11 @@ std::shared_ptr<StudyResult> segment(const std::string& model, const std::string
   if (mask) request.mask = mask->source;
   request.brain_model = brain_model;
   request.seed = seed;
-  choose_device(request, device, precision, threads);
   return computed(&python::segment_study, request, std::move(progress));
 }
 
-std::shared_ptr<PictureResult> classify(const std::string& model, const std::string& path,
-                                        const std::optional<Voxels>& pixels, const std::string& device,
-                                        const std::string& precision, int threads, py::object progress) {
+std::shared_ptr<PictureResult> classify(const ModelSource& model, const std::string& path,
+                                        const std::optional<Voxels>& pixels, py::object progress) {
   python::PictureRequest request;
   request.model = model;
   request.path = path;
@@ -118,7 +113,6 @@ std::shared_ptr<PictureResult> classify(const std::string& model, const std::str
     request.width = pixels->shape(1);
     request.channels = pixels->shape(2);
   }
-  choose_device(request, device, precision, threads);
   return computed(&python::classify_picture, request, std::move(progress));
 }
 
@@ -178,6 +172,11 @@ PYBIND11_MODULE(_core, m) {
   });
 
   m.attr("version") = ONCOTOME_VERSION;
+
+  py::class_<ModelSource>(m, "ModelSource")
+      .def(py::init(&source_of), py::arg("path"), py::arg("device"), py::arg("precision"), py::arg("threads"))
+      .def_property_readonly("package", [](const ModelSource& source) { return source.loaded->package(); });
+  m.def("load", &python::load_model, py::arg("source"), py::call_guard<py::gil_scoped_release>());
 
   py::class_<Channel, std::shared_ptr<Channel>>(m, "Channel")
       .def(py::init<std::string, std::string>(), py::arg("name"), py::arg("path"))
@@ -244,8 +243,7 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("model", [](const PictureResult& r) { return r.package; });
 
   m.def("classify", &classify, py::kw_only(), py::arg("model"), py::arg("path"), py::arg("pixels").noconvert(),
-        py::arg("device"), py::arg("precision"), py::arg("threads"), py::arg("progress"));
-  m.def("segment", &segment, py::kw_only(), py::arg("model"), py::arg("study"), py::arg("channels"), py::arg("mask"),
-        py::arg("brain_model"), py::arg("device"), py::arg("precision"), py::arg("threads"), py::arg("seed"),
         py::arg("progress"));
+  m.def("segment", &segment, py::kw_only(), py::arg("model"), py::arg("study"), py::arg("channels"), py::arg("mask"),
+        py::arg("brain_model"), py::arg("seed"), py::arg("progress"));
 }

@@ -7,7 +7,6 @@
 #include "image_io.h"
 #include "itkOncotomeBridge.h"
 #include "picture_inputs.h"
-#include "unpacked_input.h"
 
 namespace oncotome::python {
 namespace {
@@ -35,15 +34,15 @@ engine::Tensor as_tensor(const PictureRequest& request, std::int64_t wanted) {
 
 PictureResult classify_picture(const PictureRequest& request, const Job& job) {
   return guarded([&] {
-    const workflow::UnpackedInput models({request.model}, job, workflow::ArchiveNames::kept);
+    const ReadModel read(request.model, job);
     PictureResult out;
-    out.package = engine::read_model_package(models.paths().front());
+    out.package = read.package();
     const engine::ImageInference& inference = engine::image_inference(out.package);
     job.report("read", 0);
     const engine::Tensor raw = request.path.empty() ? as_tensor(request, inference.network.in_channels)
                                                     : read_picture_at(request.path, out.package, job);
     job.report("load model", 0.1);
-    const auto model = engine::Model::load(out.package, request.device, request.threads, request.precision);
+    const auto model = read.loaded();
     job.report("classify", 0.2);
     engine::ImageResult found = std::move(engine::run_images(*model, {raw}, job).front());
     out.classification = std::move(found.classification);

@@ -3,20 +3,17 @@
 
 #include <string>
 
+#include "model_source.h"
 #include "oncotome/core/job.h"
 #include "oncotome/engine/classification.h"
-#include "oncotome/engine/session.h"
 
 namespace oncotome::python {
 
 struct PictureRequest {
-  std::string model;                                 ///< Folder or .zip.
+  ModelSource model;
   std::string path;                                  ///< Of a PNG, JPEG or DICOM image; empty: `values` are the image.
   const float* values = nullptr;                     ///< [height,width,channels], 0 to 255.
   std::int64_t height = 0, width = 0, channels = 0;  ///< One channel, gray, or three, RGB.
-  engine::Device device = engine::Device::automatic;
-  engine::Precision precision = engine::Precision::f32;
-  int threads = 0;  ///< 0: one per core.
 };
 
 struct PictureResult {

@@ -31,17 +31,18 @@ class Processor {
   Processor(const StudyRequest& request, const Job& job)
       : request_(request),
         job_(job),
-        models_({request.model}, job, workflow::ArchiveNames::kept),
-        package_(engine::read_model_package(models_.paths().front())) {}
+        model_(request.model, job),
+        package_(model_.package()) {}
 
   StudyResult run() {
     read();
     workflow::TumorRequest how;
     if (request_.mask) how.mask = read_mask(*request_.mask);
     how.brain_model_folder = request_.brain_model;
-    how.device = request_.device;
-    how.precision = request_.precision;
-    how.threads = request_.threads;
+    how.device = request_.model.device;
+    how.precision = request_.model.precision;
+    how.threads = request_.model.threads;
+    how.model = request_.model.loaded;
     how.seed = request_.seed;
     how.voxels = std::move(voxels_);
     StudyResult found = workflow::find_tumors(package_, inputs_, std::move(how), part_of(job_, 0.05, 1));
@@ -136,8 +137,8 @@ class Processor {
 
   const StudyRequest& request_;
   const Job& job_;
-  const workflow::UnpackedInput models_;
-  const ModelPackage package_;
+  const ReadModel model_;
+  const ModelPackage& package_;
   workflow::StudyInputs inputs_;
   std::vector<const float*> voxels_;  ///< Of each channel that is read in place.
 };

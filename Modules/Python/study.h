@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "find_tumors.h"
+#include "model_source.h"
 #include "oncotome/core/job.h"
 
 namespace oncotome::python {
@@ -18,14 +19,11 @@ struct ChannelSource {
 };
 
 struct StudyRequest {
-  std::string model;  ///< Folder or .zip.
+  ModelSource model;
   std::string study;  ///< Path in which the channels are found as `oncotome segment` finds them; or else
   std::vector<ChannelSource> channels;
   std::optional<ChannelSource> mask;  ///< Of the body part: what is not 0.
   std::string brain_model;            ///< Folder; empty: the package beside the model.
-  engine::Device device = engine::Device::automatic;
-  engine::Precision precision = engine::Precision::f32;
-  int threads = 0;  ///< 0: one per core.
   std::uint64_t seed = 0;
 };
 

@@ -12,7 +12,7 @@ void add(std::vector<std::string>& to, const std::vector<std::string>& texts) {
 
 }  // namespace
 
-Tumors find_tumors(engine::ModelPackage package, StudyInputs& inputs, TumorRequest request, const Job& job) {
+Tumors find_tumors(const engine::ModelPackage& package, StudyInputs& inputs, TumorRequest request, const Job& job) {
   Tumors out;
   out.corrections = inputs.corrections;
   out.doubts = inputs.doubts;
@@ -35,16 +35,15 @@ Tumors find_tumors(engine::ModelPackage package, StudyInputs& inputs, TumorReque
     add(out.doubts, done.doubts);
   }
 
-  // Arrays that came from files lie as the network's training read them; those of DICOM as ITK's reader lays them.
-  if (std::holds_alternative<engine::NnUnetInference>(package.inference))
-    package.preparation.orient = inputs.from_dicom;
   const Job segmenting = part_of(job, begin, 0.95);
   segmenting.report("load model", 0);
-  const auto model = engine::Model::load(package, request.device, request.threads, request.precision);
+  const auto model = request.model ? request.model
+                                   : engine::Model::load(package, request.device, request.threads, request.precision);
   out.package = model->package();
   engine::SegmentRequest how;
   how.mask = request.mask.voxels.empty() ? nullptr : &request.mask;
   how.seed = request.seed;
+  how.from_dicom = inputs.from_dicom;
   std::vector<engine::ChannelView> views;
   for (std::size_t c = 0; c < inputs.channels.size(); ++c) {
     const Volume<float>& volume = inputs.channels[c].volume;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct TumorRequest {
   engine::Precision precision = engine::Precision::f32;
   int threads = 0;  ///< 0: one per core.
   std::uint64_t seed = 0;
+  std::shared_ptr<const engine::Model> model;  ///< The package loaded; null: it is loaded when it is needed.
   /// Voxels of the caller's, which are read where they are; null, or fewer than there are channels: those of the
   /// inputs.
   std::vector<const float*> voxels;
@@ -32,6 +34,6 @@ struct Tumors {
 /// Conditions the channels as the package wants it (in place; of the caller's voxels in copies), segments them and
 /// measures the lesions, without a file and without DICOM: of resampled series, mark_unmeasured() is left to the
 /// caller. Throws as condition(), engine::segment() and engine::find_lesions().
-Tumors find_tumors(engine::ModelPackage package, StudyInputs& inputs, TumorRequest request, const Job& job);
+Tumors find_tumors(const engine::ModelPackage& package, StudyInputs& inputs, TumorRequest request, const Job& job);
 
 }  // namespace oncotome::workflow

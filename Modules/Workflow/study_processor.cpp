@@ -178,9 +178,6 @@ class Processor {
 
   void segment() {
     tell("load model", 0.0);
-    // Arrays that came from files lie as the network's training read them; those of DICOM as ITK's reader lays them.
-    if (std::holds_alternative<engine::NnUnetInference>(package_.inference))
-      package_.preparation.orient = inputs_.from_dicom;
     const auto model = engine::Model::load(package_, request_.device, request_.threads, request_.precision);
     if (request_.classifier_folder.empty() && classifier_) classifier_model_ = model;
     package_ = model->package();
@@ -191,6 +188,7 @@ class Processor {
     const auto filter = SegmentationFilter::New();
     filter->SetModel(model);
     filter->SetSeed(request_.seed);
+    filter->SetFromDicom(inputs_.from_dicom);
     filter->SetWithProbabilities(wants("seg-fractional"));
     filter->SetWithEntropy(request_.entropy);
     for (unsigned int i = 0; i < inputs_.channels.size(); ++i)

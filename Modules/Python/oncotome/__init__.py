@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._core import Lesion, Model
 
-__all__ = ["Classification", "Error", "Lesion", "Model", "Segmentation", "classify", "models", "segment"]
+__all__ = ["Classification", "Error", "Lesion", "LoadedModel", "Model", "Segmentation", "classify", "load", "models", "segment"]
 __version__: str = _core.version
 
 _MODELS = pathlib.Path(__file__).parent / "models"
@@ -105,6 +105,23 @@ class Classification:
     model: Model = field(repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model in memory, from `load`, for any number of calls, from several threads too."""
+
+    model: Model
+    _source: _core.ModelSource = field(repr=False)
+
+
+def load(model: Path, *, device: str = "auto", precision: str = "f32", threads: int = 0) -> LoadedModel:
+    """Loads a model once for many calls of `segment` and `classify`, which else load it each time.
+
+    The arguments are those of `segment`. Raises Error.
+    """
+    source = _core.load(_core.ModelSource(_folder_of(model), device, precision, threads))
+    return LoadedModel(source.package, source)
+
+
 def models() -> dict[str, Model]:
     """The models that come with the package, by name: title, channels, labels and what they are meant for."""
     return {folder.name: Model(str(folder)) for folder in sorted(_MODELS.iterdir())}
@@ -112,7 +129,7 @@ def models() -> dict[str, Model]:
 
 def segment(
     image: Image | Mapping[str, Image],
-    model: Path,
+    model: Path | LoadedModel,
     *,
     spacing: Triple | None = None,
     origin: Triple | None = None,
@@ -130,8 +147,8 @@ def segment(
     `image` is a path (a DICOM folder, file or .zip, a NIfTI or NRRD file), a NumPy array (z, y, x), a SimpleITK.Image or
     an itk.Image; or, for a model of several channels, a dict of such by the channel's name. Of one path the channels are
     found as the program `oncotome segment` finds them. A C-contiguous float32 array or image is read in place, others are
-    converted once. `model` is a folder or .zip (a package, nnU-Net v2's results, a MONAI bundle), or the name of one of
-    `models()`.
+    converted once. `model` is a folder or .zip (a package, nnU-Net v2's results, a MONAI bundle), the name of one of
+    `models()`, or one from `load`, which has its device, precision and threads.
 
     `spacing` (mm, along x, y, z; default 1), `origin` (LPS, mm; default 0) and `direction` (ITK's matrix; default
     identity) place NumPy arrays, which have no geometry of their own; `labels` of the result lie on the same grid.
@@ -164,9 +181,9 @@ def segment(
     else:
         channels = [_channel("", image, geometry)]
     result = _core.segment(
-        model=_folder_of(model), study=study, channels=channels, mask=None if mask is None else _channel("", mask, geometry),
-        brain_model=_folder_of(brain_model) if brain_model else "", device=device, precision=precision, threads=threads, seed=seed,
-        progress=progress,
+        model=_source_of(model, device, precision, threads), study=study, channels=channels,
+        mask=None if mask is None else _channel("", mask, geometry), brain_model=_folder_of(brain_model) if brain_model else "",
+        seed=seed, progress=progress,
     )
     return Segmentation(
         labels=result.labels, lesion_ids=result.lesion_ids, spacing=result.spacing, origin=result.origin, direction=result.direction,
@@ -177,7 +194,7 @@ def segment(
 
 def classify(
     image: Path | NDArray[Any],
-    model: Path,
+    model: Path | LoadedModel,
     *,
     device: str = "auto",
     precision: str = "f32",
@@ -196,9 +213,7 @@ def classify(
         pixels = np.ascontiguousarray(image[..., np.newaxis] if image.ndim == 2 else image, np.float32)
     else:
         raise TypeError(f"a picture is a path or an array of real numbers, not {type(image).__name__}")
-    result = _core.classify(
-        model=_folder_of(model), path=path, pixels=pixels, device=device, precision=precision, threads=threads, progress=progress
-    )
+    result = _core.classify(model=_source_of(model, device, precision, threads), path=path, pixels=pixels, progress=progress)
     probabilities = result.probabilities
     best = max(probabilities, key=lambda name: probabilities[name]) if probabilities and not result.refusal else None
     return Classification(best, probabilities, result.entropy, result.refusal, result.labels, result.model)
@@ -211,6 +226,14 @@ def _folder_of(model: Path) -> str:
     if (_MODELS / path / "model.json").exists():
         return str(_MODELS / path)
     raise Error(f"there is no such model; those that come with oncotome are {', '.join(models())}", "model.not_found", 50)
+
+
+def _source_of(model: Path | LoadedModel, device: str, precision: str, threads: int) -> _core.ModelSource:
+    if not isinstance(model, LoadedModel):
+        return _core.ModelSource(_folder_of(model), device, precision, threads)
+    if (device, precision, threads) != ("auto", "f32", 0):
+        raise ValueError("device, precision and threads are for load(), where the model is loaded already")
+    return model._source
 
 
 def _channel(name: str, image: Image, geometry: Geometry) -> _core.Channel:

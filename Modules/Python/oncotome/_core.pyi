@@ -7,6 +7,12 @@ from numpy.typing import NDArray
 
 version: str
 
+class ModelSource:
+    def __init__(self, path: str, device: str, precision: str, threads: int) -> None: ...
+    @property
+    def package(self) -> Model:
+        """Of a loaded one."""
+
 class Channel:
     @overload
     def __init__(self, name: str, path: str) -> None: ...
@@ -111,7 +117,8 @@ class PictureResult:
     @property
     def model(self) -> Model: ...
 
-def classify(*, model: str, path: str, pixels: NDArray[np.float32] | None, device: str, precision: str, threads: int,
+def load(source: ModelSource) -> ModelSource: ...
+def classify(*, model: ModelSource, path: str, pixels: NDArray[np.float32] | None,
              progress: Callable[[float, str], Any] | None) -> PictureResult: ...
-def segment(*, model: str, study: str, channels: Sequence[Channel], mask: Channel | None, brain_model: str, device: str,
-            precision: str, threads: int, seed: int, progress: Callable[[float, str], Any] | None) -> Result: ...
+def segment(*, model: ModelSource, study: str, channels: Sequence[Channel], mask: Channel | None, brain_model: str, seed: int,
+            progress: Callable[[float, str], Any] | None) -> Result: ...

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The installed Python package against the program, SimpleITK and itk. Runs in the Python that it is installed in; ONCOTOME_BIN names
 the folder of the programs, ONCOTOME_DATA the shared data."""
+import concurrent.futures
 import contextlib
 import csv
 import doctest
@@ -124,6 +125,36 @@ class Phantom(WithFolder):
         with self.assertRaises(oncotome.Error) as caught:
             oncotome.segment(shifted, MODEL, mask=self.folder / "absent.nrrd")
         self.assertEqual((caught.exception.code, str(caught.exception)[:9]), ("input.not_found", "the mask:"))
+
+    def test_channels_are_registered_and_evened_out_as_by_the_program(self):
+        model = self.folder / "conditioned"
+        shutil.copytree(ROOT / "Data/Models" / MODEL, model)
+        package = json.loads((model / "model.json").read_text())
+        package["preparation"] = [{"step": "register", "tolerance_mm": 1}, {"step": "bias_field"}, *package["preparation"]]
+        (model / "model.json").write_text(json.dumps(package))
+        moved = sitk.Image(self.sitk["T2"])
+        moved.SetOrigin(np.add(moved.GetOrigin(), (4, -3, 2)))
+        sitk.WriteImage(moved, str(self.folder / "moved.nrrd"))
+        paths = {**self.paths, "T2": self.folder / "moved.nrrd"}
+        expected = self.program("registered", model, *(part for channel, path in paths.items() for part in ("--input", f"{channel}={path}")))
+        before = sitk.GetArrayFromImage(moved)
+        for images in (paths, {**self.sitk, "T2": moved}):
+            found = oncotome.segment(images, model)
+            self.same(found, *expected)
+            self.assertEqual(list(found.corrections), expected[1]["corrections"])
+            self.assertTrue(any("T2 was registered" in text for text in found.corrections), found.corrections)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(moved), before)
+
+    def test_a_model_is_loaded_once_for_many_calls(self):
+        shutil.make_archive(str(self.folder / "once"), "zip", ROOT / "Data/Models" / MODEL)
+        loaded = oncotome.load(self.folder / "once.zip", threads=1)
+        (self.folder / "once.zip").unlink()
+        self.assertEqual(loaded.model.name, "demo-brain-phantom")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for found in pool.map(lambda _: oncotome.segment(self.arrays, loaded, **self.geometry), range(2)):
+                self.same(found, *self.expected)
+        with self.assertRaises(ValueError):
+            oncotome.segment(self.arrays, loaded, threads=2)
 
     def test_an_itk_pipeline_is_brought_up_to_date_and_its_region_counts(self):
         readers = [itk.ImageFileReader[itk.Image[itk.F, 3]].New(FileName=str(path)) for path in self.paths.values()]

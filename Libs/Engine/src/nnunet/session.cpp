@@ -82,7 +82,7 @@ class Run {
   Geometry grid_of(const NnUnetStage& stage) const {
     const Geometry& given = channels_[model_.package().reference_channel].geometry;
     if (stage.plans.reorients) return oriented(given, {true, true, false});
-    return model_.package().preparation.orient ? oriented(given) : given;
+    return request_.from_dicom ? oriented(given) : given;
   }
 
   LabelVolume stage(const NnUnetStage& stage, std::size_t member, std::size_t depth, std::vector<float>* probabilities,

@@ -61,6 +61,12 @@ public:
   itkSetMacro(Seed, SizeValueType);
   itkGetConstMacro(Seed, SizeValueType);
 
+  /** Whether the inputs were read from DICOM, which nnU-Net's networks want laid out as ITK's reader does; inputs from
+   * NIfTI or NRRD files stay as they lie. Off by default. */
+  itkSetMacro(FromDicom, bool);
+  itkGetConstMacro(FromDicom, bool);
+  itkBooleanMacro(FromDicom);
+
   /** Whether GetSegmentation() has the probability of each class or region; costs memory. Off by default. */
   itkSetMacro(WithProbabilities, bool);
   itkGetConstMacro(WithProbabilities, bool);
@@ -127,6 +133,7 @@ private:
   std::string                    m_Precision{ "f32" };
   unsigned int                   m_BackendThreads{ 0 };
   SizeValueType                  m_Seed{ 0 };
+  bool                           m_FromDicom{ false };
   bool                           m_WithProbabilities{ false };
   bool                           m_WithEntropy{ false };
   ModelPointer                   m_Model;

@@ -144,6 +144,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::GenerateData()
                              oncotome::engine::SegmentRequest request;
                              request.mask = mask.voxels.empty() ? nullptr : &mask;
                              request.seed = m_Seed;
+                             request.from_dicom = m_FromDicom;
                              request.probabilities = m_WithProbabilities;
                              request.entropy = m_WithEntropy;
                              m_Segmentation = oncotome::engine::segment(*model, channels, request, job);
@@ -168,6 +169,7 @@ TumorSegmentationImageFilter<TInputImage, TLabelImage>::PrintSelf(std::ostream &
   os << indent << "Precision: " << m_Precision << std::endl;
   os << indent << "BackendThreads: " << m_BackendThreads << std::endl;
   os << indent << "Seed: " << m_Seed << std::endl;
+  os << indent << "FromDicom: " << (m_FromDicom ? "On" : "Off") << std::endl;
   os << indent << "WithProbabilities: " << (m_WithProbabilities ? "On" : "Off") << std::endl;
   os << indent << "WithEntropy: " << (m_WithEntropy ? "On" : "Off") << std::endl;
   os << indent << "Model: " << (m_Model ? m_Model->package().name : "(not loaded)") << std::endl;
