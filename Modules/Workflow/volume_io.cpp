@@ -8,9 +8,16 @@
 #include <itkMetaDataObject.h>
 #include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
+#include <zlib.h>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <memory>
+#include <vector>
 
 #include "itkOncotomeBridge.h"
 #include "nifti_header.h"
@@ -18,6 +25,8 @@
 
 namespace oncotome::workflow {
 namespace {
+
+namespace fs = std::filesystem;
 
 // ITK's readers know the lower-case endings only.
 bool is_nrrd(const std::string& path) { return ends_with(path, ".nrrd") || ends_with(path, ".nhdr"); }
@@ -30,11 +39,62 @@ itk::ImageIOBase::Pointer io_for(const std::string& path) {
   return nullptr;
 }
 
+// Asked for x.nii.gz, the NIfTI library reads the voxels of an x.nii beside it. Then a link from where it has no
+// neighbor.
+class AloneInItsFolder {
+ public:
+  explicit AloneInItsFolder(const std::string& path) : path_(path) {
+    std::error_code error;
+    if (!ends_with(path, ".nii.gz") || !fs::exists(path.substr(0, path.size() - 3), error)) return;
+    std::string folder = (fs::temp_directory_path(error) / "oncotome-volume-XXXXXX").string();
+    if (error || ::mkdtemp(folder.data()) == nullptr)
+      throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
+    folder_ = folder;
+    path_ = (folder_ / "volume.nii.gz").string();
+    fs::create_symlink(fs::absolute(path), path_);
+  }
+  ~AloneInItsFolder() {
+    std::error_code ignored;
+    if (!folder_.empty()) fs::remove_all(folder_, ignored);
+  }
+  AloneInItsFolder(const AloneInItsFolder&) = delete;
+  AloneInItsFolder& operator=(const AloneInItsFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  fs::path folder_;
+};
+
+// Unpacked, or as they lie; those of voxels alone in a NRRD file.
+std::uint64_t bytes_in(const std::string& path) {
+  std::ptrdiff_t header = 0;
+  if (is_nrrd(path)) {
+    std::ifstream in(path, std::ios::binary);
+    std::string line;
+    while (std::getline(in, line) && !line.empty()) header = in.tellg();
+    header += 1;
+  }
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor >= 0) ::lseek(descriptor, header, SEEK_SET);
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzdopen(descriptor, "rb"), gzclose);
+  std::vector<char> buffer(1 << 20);
+  std::uint64_t bytes = 0;
+  int got = file ? 1 : -1, status = Z_OK;
+  while (got > 0) {
+    got = gzread(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()));
+    if (got > 0) bytes += static_cast<std::uint64_t>(got);
+  }
+  if (file) gzerror(file.get(), &status);
+  return got == 0 && status == Z_OK ? bytes : 0;
+}
+
 template <class T>
 void write(const std::string& path, const Volume<T>& volume, const std::map<std::string, std::string>& fields) {
   using Image = itk::Image<T, 3>;
   const itk::ImageIOBase::Pointer io = io_for(path);
-  if (!io) throw Error(ErrorCode::usage, "output must end in .nrrd, .nii or .nii.gz");
+  if (!io || ends_with(path, ".nhdr")) throw Error(ErrorCode::usage, "output must end in .nrrd, .nii or .nii.gz");
   const auto image = itk::OncotomeBridge::ViewOf(volume);
   itk::MetaDataDictionary& dictionary = image->GetMetaDataDictionary();
   for (const auto& [key, value] : fields) itk::EncapsulateMetaData<std::string>(dictionary, key, value);
@@ -43,12 +103,18 @@ void write(const std::string& path, const Volume<T>& volume, const std::map<std:
   writer->SetFileName(path);
   writer->SetInput(image);
   writer->UseCompressionOn();
+  bool written = true;
   try {
     writer->Update();
   } catch (const itk::ExceptionObject&) {
+    written = false;
+  }
+  // Both libraries pass over some of what a full disk does not take.
+  const std::uint64_t header = is_nifti(path) ? 352 : 0;
+  written = written && bytes_in(path) == header + volume.voxels.size() * sizeof(T);
+  if (!written)
     throw Error(ErrorCode::output_unwritable,
                 "cannot write a volume: check the folder, its permissions and the free space");
-  }
 }
 
 }  // namespace
@@ -63,13 +129,13 @@ Volume<float> read_volume_file(const std::string& path) {
   const itk::ImageIOBase::Pointer io = io_for(path);
   if (!io) throw Error(ErrorCode::input_unsupported, "it is no NIfTI or NRRD file");
   std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored))
-    throw Error(ErrorCode::input_not_found, "there is no such volume file");
+  if (!fs::is_regular_file(path, ignored)) throw Error(ErrorCode::input_not_found, "there is no such volume file");
   if (is_nifti(path)) check_nifti_header(path);
   using Image = itk::Image<float, 3>;
   const auto reader = itk::ImageFileReader<Image>::New();
+  const AloneInItsFolder alone(path);
   reader->SetImageIO(io);
-  reader->SetFileName(path);
+  reader->SetFileName(alone.path());
   try {
     reader->UpdateOutputInformation();
     if (io->GetNumberOfComponents() != 1)
