@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 
 #include "oncotome/core/error.h"
 
@@ -116,6 +117,21 @@ TEST_F(AtomicDirectoryTest, A_file_is_whole_or_absent_and_replaced_only_when_ask
     throw std::runtime_error("full");
   };
   EXPECT_THROW(oncotome::write_file_atomically(base_ / "b.txt", false, fail), std::runtime_error);
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(AtomicDirectoryTest, Threads_that_write_to_one_place_do_not_meet) {
+  const auto write_often = [&](char letter) {
+    for (int round = 0; round < 200; ++round)
+      oncotome::write_file_atomically(base_ / "a.txt", true,
+                                      [&](const fs::path& temporary) { put(temporary, std::string(5000, letter)); });
+  };
+  auto first = std::async(std::launch::async, write_often, 'a'),
+       second = std::async(std::launch::async, write_often, 'b');
+  EXPECT_NO_THROW(first.get());
+  EXPECT_NO_THROW(second.get());
+  const std::string text = get(base_ / "a.txt");
+  EXPECT_EQ(text, std::string(5000, text[0]));
   EXPECT_EQ(entries(), 1u);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <system_error>
@@ -164,9 +165,12 @@ void write_file_atomically(const fs::path& place, bool replace,
   const fs::path target = absolute_place(place);
   std::error_code ec;
   const fs::file_status status = fs::status(target, ec);
-  if (fs::exists(status) && !(replace && fs::is_regular_file(status)))
-    throw Error(ErrorCode::output_exists, "the output exists already; choose another, or add --overwrite for a file");
-  const fs::path temporary = temporary_beside(target, 0);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw Error(ErrorCode::output_exists, "the output exists and is no file; choose another");
+  if (fs::exists(status) && !replace)
+    throw Error(ErrorCode::output_exists, "the output exists already; choose another, or add --overwrite");
+  static std::atomic<int> next{0};  // Several threads may write to one place.
+  const fs::path temporary = temporary_beside(target, next++);
   try {
     write(temporary);
     sync(temporary, O_RDONLY);
