@@ -170,6 +170,8 @@ ExecutionNotes Model::notes() const {
 Segmentation segment(const Model& model, const std::vector<ChannelView>& channels, const SegmentRequest& request,
                      const Job& job) {
   const ModelPackage& package = model.package();
+  for (const ChannelView& channel : channels)
+    if (channel.geometry.voxel_count() == 0) throw Error(ErrorCode::usage, "a channel has no voxels");
   if (request.entropy && !gives_entropy(package))
     throw Error(ErrorCode::usage, "this model does not tell the entropy of its labels");
   const auto* nnunet = std::get_if<NnUnetInference>(&package.inference);

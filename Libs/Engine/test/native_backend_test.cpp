@@ -50,6 +50,19 @@ TEST(NativeBackend, A_network_of_our_kernels_alone_never_loads_LibTorch) {
   EXPECT_TRUE(is_loaded("liboncotome_torch.so"));
 }
 
+TEST(NativeBackend, LibTorch_is_not_loaded_beside_another_one) {
+  void* other = dlopen(ONCOTOME_OTHER_LIBTORCH, RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(other, nullptr) << dlerror();
+  try {
+    load_torch_backend(Device::cpu, 1);
+    FAIL() << "it was loaded";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::device_unavailable);
+    EXPECT_NE(std::string(e.what()).find("has loaded another"), std::string::npos) << e.what();
+  }
+  dlclose(other);
+}
+
 TEST(NativeBackend, Cancel_ends_a_run_within_a_step) {
   const Network network = small_unet();
   const auto executable = load_backend(Device::cpu, 2)->compile(network.graph, network.weights);

@@ -2,6 +2,7 @@
 #include "oncotome/engine/backend.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -27,6 +28,20 @@ bool has_cuda_driver() {
   void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
   if (driver) dlclose(driver);
   return driver != nullptr;
+}
+
+// Whether the host, such as a Python with PyTorch, has brought a LibTorch that is not the one of ours.
+bool has_other_libtorch() {
+  bool other = false;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* found) {
+        const std::string name = std::filesystem::path(info->dlpi_name).filename();
+        const auto begins = [&](const std::string& head) { return name.compare(0, head.size(), head) == 0; };
+        if (begins("libtorch_cpu.so") && !begins(ONCOTOME_LIBTORCH_CPU)) *static_cast<bool*>(found) = true;
+        return 0;
+      },
+      &other);
+  return other;
 }
 
 constexpr const char* kPrecisions[] = {"strict", "f32", "bf16", "int8"};
@@ -76,6 +91,12 @@ std::shared_ptr<const Backend> load_backend(Device device, int threads, Precisio
 }
 
 void* library_function(const std::string& library, const std::string& symbol) {
+  // Both in one process would end it.
+  if (has_other_libtorch())
+    throw Error(ErrorCode::device_unavailable,
+                library +
+                    " needs a LibTorch of its own, and this process has loaded another (PyTorch); choose --device "
+                    "cpu, or run in a process without it");
   void* loaded = dlopen((own_folder() / library).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded == nullptr) throw Error(ErrorCode::device_unavailable, library + " cannot be loaded: " + dlerror());
   void* function = dlsym(loaded, symbol.c_str());

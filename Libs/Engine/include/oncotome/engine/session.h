@@ -78,8 +78,8 @@ struct SegmentRequest {
   const LabelVolume* mask = nullptr;      ///< Of the body part.
   const LabelVolume* previous = nullptr;  ///< Labels of an nnU-Net cascade's first stage.
   std::uint64_t seed = 0;                 ///< Of background noise.
-  /// An nnU-Net's only: the arrays came from DICOM and are laid as ITK's reader does; else they lie as in the files that
-  /// the network's training read.
+  /// An nnU-Net's only: the arrays came from DICOM and are laid as ITK's reader does; else they lie as in the files
+  /// that the network's training read.
   bool from_dicom = false;
   bool probabilities = false, class_probabilities = false, entropy = false;
 };
