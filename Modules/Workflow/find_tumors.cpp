@@ -37,8 +37,8 @@ Tumors find_tumors(const engine::ModelPackage& package, StudyInputs& inputs, Tum
 
   const Job segmenting = part_of(job, begin, 0.95);
   segmenting.report("load model", 0);
-  const auto model = request.model ? request.model
-                                   : engine::Model::load(package, request.device, request.threads, request.precision);
+  const auto model =
+      request.model ? request.model : engine::Model::load(package, request.device, request.threads, request.precision);
   out.package = model->package();
   engine::SegmentRequest how;
   how.mask = request.mask.voxels.empty() ? nullptr : &request.mask;

@@ -133,12 +133,12 @@ Candidate candidate_at(const std::string& path, const std::string& modality, con
   if (std::error_code ec; !fs::exists(path, ec))
     throw Error(ErrorCode::input_not_found, "there is nothing at its path");
   if (is_volume_file(path)) return from_file(path, modality);
-  return from_series(choose_series(dicom::scan({path}, job), ""));
+  return from_series(choose_series(dicom::scan({path}, job), "", "give a folder of one of them"));
 }
 
-Candidate find_channel(const ChannelSpec& channel, bool is_only, const std::vector<Candidate>& candidates,
+Candidate find_channel(const ChannelSpec& channel, bool takes_any, const std::vector<Candidate>& candidates,
                        std::string& how) {
-  if (is_only && channel.rules.empty() && candidates.size() == 1) {
+  if (takes_any && candidates.size() == 1) {
     how = "the only one there is";
     return candidates[0];
   }
@@ -195,7 +195,7 @@ void check_frames(const ModelPackage& package, StudyInputs& inputs) {
 
 }  // namespace
 
-dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& id) {
+dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& id, const std::string& advice) {
   refuse_damaged(index);
   std::string list;
   std::vector<const dicom::Series*> all, fits;
@@ -218,8 +218,8 @@ dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& i
     if (series->kind == dicom::SeriesKind::volume) volumes.push_back(series);
   if (volumes.size() == 1) return *volumes[0];
   if (all.size() > 1)
-    throw Error(ErrorCode::input_ambiguous, "the input holds " + std::to_string(all.size()) +
-                                                " volumes; choose one with --series UID (or UID#PART):" + list);
+    throw Error(ErrorCode::input_ambiguous,
+                "the input holds " + std::to_string(all.size()) + " volumes; " + advice + ":" + list);
   return *all[0];
 }
 
@@ -242,12 +242,15 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
   std::vector<std::optional<Candidate>> named(package.channels.size());
   for (std::size_t i = 0; i < named.size(); ++i)
     if (by_hand[i]) named[i] = candidate_by_hand(package.channels[i].name, *by_hand[i]);
+  // A file that was given itself tells nothing that rules could be asked about.
+  const bool is_file = request.paths.size() == 1 && is_volume_file(request.paths[0]);
+  const bool takes_any = named.size() == 1 && (is_file || package.channels[0].rules.empty());
   std::vector<std::pair<Candidate, std::string>> chosen;
   std::set<std::string> used;
   for (std::size_t i = 0; i < package.channels.size(); ++i) {
     const ChannelSpec& channel = package.channels[i];
     std::string how = "named by hand";
-    Candidate c = named[i] ? *named[i] : find_channel(channel, named.size() == 1, candidates, how);
+    Candidate c = named[i] ? *named[i] : find_channel(channel, takes_any, candidates, how);
     if (!by_hand[i] && !used.insert(listed(c)).second)
       throw Error(ErrorCode::channel_ambiguous,
                   listed(c) + " looks like two channels; name them with --input NAME=PATH");

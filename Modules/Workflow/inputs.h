@@ -41,7 +41,8 @@ struct InputRequest {
 /// Throws Error{input_*, dicom_*, channel_missing, channel_ambiguous, grid_mismatch, usage, cancelled}.
 StudyInputs read_inputs(const engine::ModelPackage& package, const InputRequest& request, const Job& job);
 
-/// The only volume under the paths, or the one with the id or UID; else refuses and lists them.
-dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& id);
+/// The only volume under the paths, or the one with the id or UID; else refuses with the advice and lists them.
+dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& id,
+                            const std::string& advice = "choose one with --series UID (or UID#PART)");
 
 }  // namespace oncotome::workflow

@@ -110,6 +110,14 @@ std::unique_ptr<AtomicDirectory> private_folder() {
   throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
 }
 
+// A model's folder may be packed by itself, or with what is in it alone.
+fs::path model_in(const fs::path& folder) {
+  std::vector<fs::directory_entry> entries(fs::directory_iterator(folder), {});
+  if (entries.size() != 1 || !entries[0].is_directory()) return folder;
+  const fs::path& inner = entries[0].path();
+  return fs::exists(inner / "model.json") || fs::exists(inner / "configs") ? inner : folder;
+}
+
 }  // namespace
 
 UnpackedInput::UnpackedInput(std::vector<std::string> paths, const Job& job, ArchiveNames names)
@@ -121,6 +129,7 @@ UnpackedInput::UnpackedInput(std::vector<std::string> paths, const Job& job, Arc
     folders_.push_back(private_folder());
     archive.unpack(folders_.back()->path().string(), job);
     path = folders_.back()->path().string();
+    if (names == ArchiveNames::kept) path = model_in(path).string();
   }
 }
 
