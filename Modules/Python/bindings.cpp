@@ -5,9 +5,14 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <thread>
 
 #include "picture.h"
 #include "study.h"
@@ -28,8 +33,8 @@ struct Channel {
       : source{std::move(channel_name), std::move(channel_path), {}} {}
 
   Channel(std::string channel_name, Voxels channel_voxels, const Vec3& spacing, const Vec3& origin,
-          const std::array<Vec3, 3>& direction)
-      : source{std::move(channel_name), "", {}}, voxels(std::move(channel_voxels)) {
+          const std::array<Vec3, 3>& direction, py::object voxels_owner)
+      : source{std::move(channel_name), "", {}}, voxels(std::move(channel_voxels)), owner(std::move(voxels_owner)) {
     if (voxels.ndim() != 3) throw Error(ErrorCode::usage, "an image must have three axes: z, y, x");
     source.view.geometry =
         python::checked_geometry({voxels.shape(2), voxels.shape(1), voxels.shape(0)}, spacing, origin, direction);
@@ -38,6 +43,53 @@ struct Channel {
 
   python::ChannelSource source;
   Voxels voxels;
+  py::object owner;  ///< Of the array's memory, which a view of an itk image does not keep.
+};
+
+/// Work that goes on without the GIL. When Python ends, what daemon threads compute is cancelled and waited for, and
+/// they stop there: Python would end them by unwinding, which C++ does not survive.
+class Running {
+ public:
+  template <class F>
+  static auto without_gil(const F& work) {
+    bool is_late = false;
+    {
+      const std::lock_guard<std::mutex> hold(mutex_);
+      is_late = ending_;
+      if (!is_late) ++count_;
+    }
+    const py::gil_scoped_release released;
+    if (is_late) stop_for_ever();
+    const struct Leave {
+      ~Leave() {
+        {
+          const std::lock_guard<std::mutex> hold(mutex_);
+          if (--count_ == 0) none_.notify_all();
+        }
+        if (ending_) stop_for_ever();
+      }
+    } leave;
+    return work();
+  }
+
+  static bool is_ending() { return ending_; }
+
+  static void end_all() {
+    const py::gil_scoped_release released;
+    std::unique_lock<std::mutex> hold(mutex_);
+    ending_ = true;
+    none_.wait(hold, [] { return count_ == 0; });
+  }
+
+ private:
+  [[noreturn]] static void stop_for_ever() {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+
+  static inline std::atomic<bool> ending_{false};
+  static inline std::mutex mutex_;
+  static inline std::condition_variable none_;
+  static inline int count_ = 0;
 };
 
 /// Hands progress to Python and signals to the job, in the thread that computes. What Python raises is kept, and the
@@ -47,11 +99,12 @@ class Listener {
   explicit Listener(py::object progress) : progress_(std::move(progress)) {}
 
   void operator()(std::string_view stage, double fraction) {
+    if (Running::is_ending()) throw Error(ErrorCode::cancelled, "cancelled");
     told_ = std::max(told_, std::min(fraction, 1.0));
     const py::gil_scoped_acquire gil;
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (progress_.is_none() || !progress_(told_, stage).is(py::bool_(false))) return;
+      if (progress_.is_none() || !says_false(progress_(told_, stage))) return;
     } catch (...) {
       raised_ = std::current_exception();
     }
@@ -61,6 +114,12 @@ class Listener {
   const std::exception_ptr& raised() const { return raised_; }
 
  private:
+  // False or NumPy's; what is no truth value, such as None, says nothing.
+  static bool says_false(const py::object& said) {
+    return (py::isinstance<py::bool_>(said) || py::isinstance(said, py::module_::import("numpy").attr("bool_"))) &&
+           !said.cast<bool>();
+  }
+
   const py::object progress_;
   double told_ = 0;
   std::exception_ptr raised_;
@@ -73,8 +132,7 @@ std::shared_ptr<Result> computed(Result (*compute)(const Request&, const Job&), 
   Listener listener(std::move(progress));
   const Job job(std::ref(listener));
   try {
-    const py::gil_scoped_release released;
-    return std::make_shared<Result>(compute(request, job));
+    return Running::without_gil([&] { return std::make_shared<Result>(compute(request, job)); });
   } catch (const Error&) {
     if (listener.raised()) std::rethrow_exception(listener.raised());
     throw;
@@ -86,13 +144,14 @@ ModelSource source_of(const std::string& path, const std::string& device, const 
   return {path, engine::parse_device(device), engine::parse_precision(precision), threads, nullptr};
 }
 
-std::shared_ptr<StudyResult> segment(const ModelSource& model, const std::string& study,
+std::shared_ptr<StudyResult> segment(const ModelSource& model, const std::string& path, const std::string& study_uid,
                                      const std::vector<std::shared_ptr<Channel>>& channels,
                                      const std::shared_ptr<Channel>& mask, const std::string& brain_model,
                                      std::uint64_t seed, py::object progress) {
   python::StudyRequest request;
   request.model = model;
-  request.study = study;
+  request.path = path;
+  request.study_uid = study_uid;
   for (const auto& channel : channels) request.channels.push_back(channel->source);
   if (mask) request.mask = mask->source;
   request.brain_model = brain_model;
@@ -154,8 +213,8 @@ py::object picture_labels(const py::object& self) {
 }
 
 void set_python_error(const Error& e) {
-  const py::object type = py::module_::import("oncotome").attr("Error");
-  py::set_error(type, type(e.what(), e.name(), e.exit_code()));
+  const py::object oncotome = py::module_::import("oncotome");
+  py::set_error(oncotome.attr("Error"), oncotome.attr("_error")(e.what(), e.name(), e.exit_code()));
 }
 
 }  // namespace
@@ -172,19 +231,28 @@ PYBIND11_MODULE(_core, m) {
   });
 
   m.attr("version") = ONCOTOME_VERSION;
+  py::module_::import("atexit").attr("register")(py::cpp_function(&Running::end_all));
 
   py::class_<ModelSource>(m, "ModelSource")
       .def(py::init(&source_of), py::arg("path"), py::arg("device"), py::arg("precision"), py::arg("threads"))
       .def_property_readonly("package", [](const ModelSource& source) { return source.loaded->package(); });
-  m.def("load", &python::load_model, py::arg("source"), py::call_guard<py::gil_scoped_release>());
+  m.def(
+      "load",
+      [](const ModelSource& source) { return Running::without_gil([&] { return python::load_model(source); }); },
+      py::arg("source"));
 
   py::class_<Channel, std::shared_ptr<Channel>>(m, "Channel")
       .def(py::init<std::string, std::string>(), py::arg("name"), py::arg("path"))
-      .def(py::init<std::string, Voxels, const Vec3&, const Vec3&, const std::array<Vec3, 3>&>(), py::arg("name"),
-           py::arg("voxels").noconvert(), py::arg("spacing"), py::arg("origin"), py::arg("direction"));
+      .def(py::init<std::string, Voxels, const Vec3&, const Vec3&, const std::array<Vec3, 3>&, py::object>(),
+           py::arg("name"), py::arg("voxels").noconvert(), py::arg("spacing"), py::arg("origin"), py::arg("direction"),
+           py::arg("owner"));
 
   py::class_<engine::ModelPackage>(m, "Model", "What a model says of itself.")
-      .def(py::init([](const std::string& folder) { return engine::read_model_package(folder); }), py::arg("folder"))
+      .def(py::init([](const py::object& path) {
+             const auto place = py::module_::import("os").attr("fsencode")(path).cast<std::string>();
+             return python::read_package({place, {}, {}, 0, nullptr});
+           }),
+           py::arg("path"))
       .def_readonly("name", &engine::ModelPackage::name)
       .def_readonly("title", &engine::ModelPackage::title)
       .def_readonly("version", &engine::ModelPackage::version)
@@ -197,7 +265,11 @@ PYBIND11_MODULE(_core, m) {
                                for (const engine::ChannelSpec& channel : package.channels) names.append(channel.name);
                                return py::tuple(names);
                              })
-      .def_property_readonly("labels", [](const engine::ModelPackage& package) { return names_of(package.labels); });
+      .def_property_readonly("labels", [](const engine::ModelPackage& package) { return names_of(package.labels); })
+      .def("__repr__", [](const engine::ModelPackage& package) {
+        return py::str("Model(name={!r}, version={!r}, title={!r})")
+            .format(package.name, package.version, package.title);
+      });
 
   py::class_<Lesion>(m, "Lesion", "One 26-connected component of the labels that are lesions, measured.")
       .def_readonly("id", &Lesion::id, "1, 2, ... by falling volume; its value in lesion_ids.")
@@ -233,7 +305,15 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("corrections", [](const StudyResult& r) { return py::tuple(py::cast(r.corrections)); })
       .def_property_readonly("doubts", [](const StudyResult& r) { return py::tuple(py::cast(r.doubts)); })
       .def_property_readonly("model", [](const StudyResult& r) { return r.package; })
-      .def("write", &python::write_labels, py::arg("path"), py::call_guard<py::gil_scoped_release>());
+      .def(
+          "write",
+          [](const StudyResult& result, const std::string& path) {
+            Running::without_gil([&] {
+              python::write_labels(result, path);
+              return true;
+            });
+          },
+          py::arg("path"));
 
   py::class_<PictureResult, std::shared_ptr<PictureResult>>(m, "PictureResult")
       .def_property_readonly("probabilities", &probabilities_of)
@@ -244,6 +324,6 @@ PYBIND11_MODULE(_core, m) {
 
   m.def("classify", &classify, py::kw_only(), py::arg("model"), py::arg("path"), py::arg("pixels").noconvert(),
         py::arg("progress"));
-  m.def("segment", &segment, py::kw_only(), py::arg("model"), py::arg("study"), py::arg("channels"), py::arg("mask"),
-        py::arg("brain_model"), py::arg("seed"), py::arg("progress"));
+  m.def("segment", &segment, py::kw_only(), py::arg("model"), py::arg("path"), py::arg("study"), py::arg("channels"),
+        py::arg("mask"), py::arg("brain_model"), py::arg("seed"), py::arg("progress"));
 }

@@ -27,6 +27,10 @@ auto guarded(const F& work) {
     throw Error(ErrorCode::input_unreadable, "a file operation failed: " + e.code().message());
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(ErrorCode::internal, std::string("internal error: ") + e.what());
   }
 }
 

@@ -16,6 +16,10 @@ std::shared_ptr<const engine::Model> ReadModel::loaded() const {
                         : engine::Model::load(package_, source_.device, source_.threads, source_.precision);
 }
 
+engine::ModelPackage read_package(const ModelSource& source) {
+  return guarded([&] { return ReadModel(source, Job()).package(); });
+}
+
 ModelSource load_model(ModelSource source) {
   source.loaded = guarded([&] { return ReadModel(source, Job()).loaded(); });
   return source;

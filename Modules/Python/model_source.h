@@ -33,6 +33,9 @@ class ReadModel {
   engine::ModelPackage package_;
 };
 
+/// What the source's model says of itself. Throws Error alone.
+engine::ModelPackage read_package(const ModelSource& source);
+
 /// The same source with its model loaded. Throws Error alone.
 ModelSource load_model(ModelSource source);
 

@@ -29,10 +29,7 @@ Volume<float> read_mask_file(const std::string& path) {
 class Processor {
  public:
   Processor(const StudyRequest& request, const Job& job)
-      : request_(request),
-        job_(job),
-        model_(request.model, job),
-        package_(model_.package()) {}
+      : request_(request), job_(job), model_(request.model, job), package_(model_.package()) {}
 
   StudyResult run() {
     read();
@@ -67,9 +64,10 @@ class Processor {
   }
 
   void read() {
-    if (!request_.study.empty()) {
+    if (!request_.path.empty()) {
       workflow::InputRequest input;
-      input.paths = {request_.study};
+      input.paths = {request_.path};
+      input.study_uid = request_.study_uid;
       inputs_ = read_paths(package_, input);
       return;
     }
@@ -109,7 +107,11 @@ class Processor {
     if (!source.path.empty()) read = read_mask_file(source.path);
     const float* voxels = source.path.empty() ? source.view.voxels : read.voxels.data();
     LabelVolume mask(source.path.empty() ? source.view.geometry : read.geometry);
-    for (std::size_t i = 0; i < mask.voxels.size(); ++i) mask.voxels[i] = voxels[i] != 0;
+    for (std::size_t i = 0; i < mask.voxels.size(); ++i) {
+      if (!std::isfinite(voxels[i]))
+        throw Error(ErrorCode::precondition_unmet, "the mask: it holds values that are no finite numbers");
+      mask.voxels[i] = voxels[i] != 0;
+    }
     return mask;
   }
 
@@ -164,14 +166,16 @@ Geometry checked_geometry(const Index3& size, const Vec3& spacing_mm, const Vec3
                           const std::array<Vec3, 3>& direction) {
   Geometry geometry;
   geometry.size = size;
+  if (size[0] < 1 || size[1] < 1 || size[2] < 1) throw Error(ErrorCode::usage, "an image has no voxels");
   geometry.spacing_mm = spacing_mm;
   geometry.origin_mm = origin_mm;
   for (std::size_t a = 0; a < 3; ++a)
     for (std::size_t row = 0; row < 3; ++row) geometry.axis[a][row] = direction[row][a];
   for (std::size_t a = 0; a < 3; ++a) {
-    if (!(spacing_mm[a] > 0) || !std::isfinite(spacing_mm[a]))
-      throw Error(ErrorCode::usage, "spacing must be three positive numbers, in mm along x, y, z");
-    if (!std::isfinite(origin_mm[a])) throw Error(ErrorCode::usage, "origin must be three finite numbers");
+    if (!(spacing_mm[a] >= 1e-4 && spacing_mm[a] <= 1e3))
+      throw Error(ErrorCode::usage, "spacing must be three numbers of 0.0001 to 1000, in mm along x, y, z");
+    if (!(std::abs(origin_mm[a]) <= 1e6))
+      throw Error(ErrorCode::usage, "origin must be three numbers of at most 1000000, in mm");
     for (std::size_t b = 0; b < 3; ++b)
       if (!(std::abs(dot(geometry.axis[a], geometry.axis[b]) - (a == b ? 1 : 0)) < 1e-3))
         throw Error(ErrorCode::usage, "direction must have orthonormal columns, as ITK's matrix has");

@@ -20,7 +20,8 @@ struct ChannelSource {
 
 struct StudyRequest {
   ModelSource model;
-  std::string study;  ///< Path in which the channels are found as `oncotome segment` finds them; or else
+  std::string path;       ///< In which the channels are found as `oncotome segment` finds them; or else channels.
+  std::string study_uid;  ///< Of several studies there, this one.
   std::vector<ChannelSource> channels;
   std::optional<ChannelSource> mask;  ///< Of the body part: what is not 0.
   std::string brain_model;            ///< Folder; empty: the package beside the model.

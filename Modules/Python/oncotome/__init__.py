@@ -6,8 +6,10 @@ Space is ITK's and DICOM's: millimeters in LPS (x to the left, y to posterior, z
 """
 from __future__ import annotations
 
+import operator
 import os
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -48,12 +50,20 @@ class Error(RuntimeError):
         return str(self.args[0])
 
 
+def _error(message: str, code: str, exit_code: int) -> Error:
+    """With the program's options said in Python."""
+    message = re.sub(r"--input (\S+)=PATH", r'{"\1": PATH}', message)
+    message = re.sub(r"--([a-z-]+) (cpu|f32|UID)\b", r'\1="\2"', message)
+    return Error(re.sub(r"--([a-z-]+)", lambda option: option[1].replace("-", "_"), message), code, exit_code)
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """Labels on the grid of the model's reference channel, and the lesions in them.
 
     `labels` (uint8) and `lesion_ids` (uint16: 0 or a lesion's id) have the shape (z, y, x). They are the memory of the
-    engine, not copies; they may be changed, and `write`, `to_sitk` and `to_itk` then give what was changed.
+    engine, not copies; they may be changed, and `write`, `to_sitk` and `to_itk` then give what was changed. Hence it is
+    not for pickling: another process is sent the arrays.
     """
 
     labels: NDArray[np.uint8] = field(repr=False)
@@ -71,9 +81,10 @@ class Segmentation:
     def write(self, path: Path) -> None:
         """Writes the labels: .seg.nrrd (with names, colors and terminology for 3D Slicer), .nrrd, .nii or .nii.gz.
 
-        A file appears whole or not at all, and replaces one of its name. Raises Error (usage, output.unwritable).
+        A file appears whole or not at all, and replaces one of its name. Raises Error (usage, output.unwritable, and
+        output.exists where there is something else than a file).
         """
-        self._result.write(os.fspath(path))
+        self._result.write(_place(path))
 
     def to_sitk(self) -> Any:
         """The labels as a SimpleITK.Image (a copy)."""
@@ -118,13 +129,13 @@ def load(model: Path, *, device: str = "auto", precision: str = "f32", threads: 
 
     The arguments are those of `segment`. Raises Error.
     """
-    source = _core.load(_core.ModelSource(_folder_of(model), device, precision, threads))
+    source = _core.load(_source_of(model, device, precision, threads))
     return LoadedModel(source.package, source)
 
 
 def models() -> dict[str, Model]:
     """The models that come with the package, by name: title, channels, labels and what they are meant for."""
-    return {folder.name: Model(str(folder)) for folder in sorted(_MODELS.iterdir())}
+    return {name: Model(_MODELS / name) for name in _names()}
 
 
 def segment(
@@ -140,6 +151,7 @@ def segment(
     precision: str = "f32",
     threads: int = 0,
     seed: int = 0,
+    study: str = "",
     progress: Progress | None = None,
 ) -> Segmentation:
     """Segments and measures the tumors in one patient's images.
@@ -156,7 +168,7 @@ def segment(
     `mask`: an image that is not 0 in the body part, such as the brain, for images whose background is not 0.
     `brain_model`: the model that finds the brain, where one is needed without skull (default: the one beside the model).
     `device`: "auto", "cpu" or "cuda". `precision`: "f32", "strict", "bf16" or "int8". `threads`: 0 is one per core. The
-    same images, model, seed and device give the same labels.
+    same images, model, seed and device give the same labels. `study`: UID of the study to take, of several in a folder.
 
     Other Python threads run meanwhile. `progress(fraction, what)` is called in this one, with 0 to 1 and the name of the
     stage. When it raises or returns False, or on Ctrl-C, computing stops within one tile, and that exception (for False:
@@ -173,17 +185,17 @@ def segment(
     images = list(image.values()) if isinstance(image, Mapping) else [image]
     if any(given is not None for given in geometry) and not any(isinstance(one, np.ndarray) for one in (*images, mask)):
         raise ValueError("spacing, origin and direction are for NumPy arrays, which have none")
-    study, channels = "", []
+    path, channels = b"", []
     if isinstance(image, Mapping):
-        channels = [_channel(name, one, geometry) for name, one in image.items()]
+        channels = [_channel(_name(name), one, geometry) for name, one in image.items()]
     elif isinstance(image, (str, os.PathLike)):
-        study = os.fspath(image)
+        path = _place(image)
     else:
         channels = [_channel("", image, geometry)]
     result = _core.segment(
-        model=_source_of(model, device, precision, threads), study=study, channels=channels,
-        mask=None if mask is None else _channel("", mask, geometry), brain_model=_folder_of(brain_model) if brain_model else "",
-        seed=seed, progress=progress,
+        model=_source_of(model, device, precision, threads), path=path, study=_text("study", study), channels=channels,
+        mask=None if mask is None else _channel("", mask, geometry), brain_model=_folder_of(brain_model) if brain_model else b"",
+        seed=_whole("seed", seed, 2**64), progress=_callable(progress),
     )
     return Segmentation(
         labels=result.labels, lesion_ids=result.lesion_ids, spacing=result.spacing, origin=result.origin, direction=result.direction,
@@ -203,34 +215,102 @@ def classify(
 ) -> Classification:
     """Says what one picture shows, by a model of such.
 
-    `image` is the path of a PNG, JPEG or DICOM image, or an array (y, x) or (y, x, 3) of 0 to 255. The rest is as for
+    `image` is the path of a PNG, JPEG or DICOM image, or a NumPy array (y, x) or (y, x, 3) of 0 to 255. The rest is as for
     `segment`, errors too.
     """
-    path, pixels = "", None
+    path, pixels = b"", None
     if isinstance(image, (str, os.PathLike)):
-        path = os.fspath(image)
-    elif isinstance(image, np.ndarray) and image.dtype.kind in "buif":
-        pixels = np.ascontiguousarray(image[..., np.newaxis] if image.ndim == 2 else image, np.float32)
+        path = _place(image)
+    elif isinstance(image, np.ndarray):
+        pixels = _float32(image[..., np.newaxis] if image.ndim == 2 else image)
     else:
-        raise TypeError(f"a picture is a path or an array of real numbers, not {type(image).__name__}")
-    result = _core.classify(model=_source_of(model, device, precision, threads), path=path, pixels=pixels, progress=progress)
+        raise TypeError(f"a picture is a path or a NumPy array, not {type(image).__name__}")
+    result = _core.classify(model=_source_of(model, device, precision, threads), path=path, pixels=pixels, progress=_callable(progress))
     probabilities = result.probabilities
     best = max(probabilities, key=lambda name: probabilities[name]) if probabilities and not result.refusal else None
     return Classification(best, probabilities, result.entropy, result.refusal, result.labels, result.model)
 
 
-def _folder_of(model: Path) -> str:
-    path = os.fspath(model)
+def _names() -> list[str]:
+    return sorted(path.parent.name for path in _MODELS.glob("*/model.json"))
+
+
+def _folder_of(model: Path) -> bytes:
+    path = _place(model)
+    name = os.fsdecode(path)
+    if name in _names():
+        return os.fsencode(_MODELS / name)
     if os.path.exists(path):
         return path
-    if (_MODELS / path / "model.json").exists():
-        return str(_MODELS / path)
-    raise Error(f"there is no such model; those that come with oncotome are {', '.join(models())}", "model.not_found", 50)
+    raise Error(f"there is no such model; those that come with oncotome are {', '.join(_names())}", "model.not_found", 50)
+
+
+def _place(path: Path) -> bytes:
+    """Of any name that the file system knows, UTF-8 or not."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"a path is text or a pathlib.Path, not {type(path).__name__}")
+    place = os.fsencode(path)
+    if not place or b"\0" in place:
+        raise ValueError("a path is empty, or holds a zero byte")
+    return place
+
+
+def _text(what: str, value: str) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise TypeError(f"{what} is one line of text")
+    return value
+
+
+def _name(channel: str) -> str:
+    return _text("the name of a channel", channel)
+
+
+def _whole(what: str, value: int, end: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} is a whole number, not {type(value).__name__}") from None
+    if not 0 <= number < end:
+        raise Error(f"{what} is a whole number from 0 to {end - 1}", "usage", 2)
+    return number
+
+
+def _callable(progress: Progress | None) -> Progress | None:
+    if progress is not None and not callable(progress):
+        raise TypeError("progress is a function of a fraction and the name of a stage")
+    return progress
+
+
+def _triple(what: str, values: Triple | None, default: Triple) -> list[float]:
+    try:
+        numbers = [float(value) for value in np.ravel(default if values is None else values)]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3:
+        raise ValueError(f"{what} is three numbers, along x, y, z")
+    return numbers
+
+
+def _matrix(values: Matrix | None) -> list[list[float]]:
+    try:
+        rows = np.reshape(np.asarray(_IDENTITY if values is None else values, float), (3, 3))
+    except (TypeError, ValueError):
+        raise ValueError("direction is ITK's matrix: three rows of three numbers") from None
+    return [[float(value) for value in row] for row in rows]
+
+
+def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError("an image is no masked array: fill it, and give the mask as an image of its own")
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"an image holds real numbers, not {array.dtype}")
+    with np.errstate(over="ignore"):  # Infinite values are refused later.
+        return np.ascontiguousarray(array, np.float32)
 
 
 def _source_of(model: Path | LoadedModel, device: str, precision: str, threads: int) -> _core.ModelSource:
     if not isinstance(model, LoadedModel):
-        return _core.ModelSource(_folder_of(model), device, precision, threads)
+        return _core.ModelSource(_folder_of(model), _text("device", device), _text("precision", precision), _whole("threads", threads, 4097))
     if (device, precision, threads) != ("auto", "f32", 0):
         raise ValueError("device, precision and threads are for load(), where the model is loaded already")
     return model._source
@@ -238,29 +318,40 @@ def _source_of(model: Path | LoadedModel, device: str, precision: str, threads: 
 
 def _channel(name: str, image: Image, geometry: Geometry) -> _core.Channel:
     if isinstance(image, (str, os.PathLike)):
-        return _core.Channel(name, os.fspath(image))
+        return _core.Channel(name, _place(image))
     spacing, origin, direction = geometry
-    array: NDArray[Any]
+    array: NDArray[Any] | None
+    owner = image
     if isinstance(image, np.ndarray):
         array = image
     elif hasattr(image, "GetPixelIDTypeAsString"):
+        if "label" in image.GetPixelIDTypeAsString():
+            raise TypeError("an image is no label map: make it an image of labels first")
         array = import_module("SimpleITK").GetArrayViewFromImage(image)
         spacing, origin = image.GetSpacing(), image.GetOrigin()
         direction = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2).tolist()
     elif hasattr(image, "GetBufferedRegion"):
         itk = import_module("itk")
-        image.Update()  # what it comes from, in a pipeline
-        array = itk.array_view_from_image(image)
+        try:
+            image.Update()  # what it comes from, in a pipeline
+        except RuntimeError:
+            raise Error("the pipeline of an itk.Image failed: call its Update() to see why", "input.unreadable", 11) from None
+        owner = type(image).New()
+        owner.Graft(image)  # which may let go of its voxels meanwhile
+        try:
+            array = itk.array_view_from_image(owner)
+        except (RuntimeError, KeyError):
+            array = None
+        if array is None:
+            raise TypeError("an itk.Image has no voxels that are real numbers: keep what it comes from, and call its Update()")
         spacing = list(image.GetSpacing())
         origin = list(image.TransformIndexToPhysicalPoint(image.GetBufferedRegion().GetIndex()))
         direction = itk.array_from_matrix(image.GetDirection()).tolist()
     else:
         raise TypeError(f"an image is a path, a NumPy array, a SimpleITK.Image or an itk.Image, not {type(image).__name__}")
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"an image holds real numbers, not {array.dtype}")
+    voxels = _float32(array)
     if array.ndim != 3:
         raise ValueError(f"an image has the three axes z, y, x, not {array.ndim}")
     return _core.Channel(
-        name, np.ascontiguousarray(array, np.float32), (1, 1, 1) if spacing is None else spacing, (0, 0, 0) if origin is None else origin,
-        _IDENTITY if direction is None else direction,
+        name, voxels, _triple("spacing", spacing, (1, 1, 1)), _triple("origin", origin, (0, 0, 0)), _matrix(direction), owner
     )
