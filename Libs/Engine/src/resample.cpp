@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/parallel.h"
 
 namespace oncotome::engine {
 namespace {
@@ -26,12 +28,12 @@ struct IndexMap {
   }
 };
 
-// Calls f(voxel, source index, inside) for every voxel of the target.
+// Calls f(voxel, source index, inside) for every voxel of the target; slices in any order, several at once.
 template <class F>
 void for_each_voxel(const Geometry& source, const Geometry& target, F&& f) {
   const IndexMap map(source, target);
-  std::size_t voxel = 0;
-  for (std::int64_t z = 0; z < target.size[2]; ++z)
+  parallel_for(0, target.size[2], [&](std::int64_t z) {
+    auto voxel = static_cast<std::size_t>(z * target.size[1] * target.size[0]);
     for (std::int64_t y = 0; y < target.size[1]; ++y)
       for (std::int64_t x = 0; x < target.size[0]; ++x, ++voxel) {
         const Vec3 p = map.at(x, y, z);
@@ -40,6 +42,7 @@ void for_each_voxel(const Geometry& source, const Geometry& target, F&& f) {
           inside = inside && p[a] > -0.5 - 1e-4 && p[a] < static_cast<double>(source.size[a]) - 0.5 + 1e-4;
         f(voxel, p, inside);
       }
+  });
 }
 
 template <class T, class Sample>
@@ -201,11 +204,12 @@ Volume<float> resample_cubic(const ChannelView& source, const Geometry& target) 
 }
 
 std::size_t count_outside(const Geometry& source, const Geometry& target, const std::vector<std::uint8_t>& mask) {
-  std::size_t count = 0;
+  const auto slice = static_cast<std::size_t>(target.size[0] * target.size[1]);
+  std::vector<std::size_t> counts(static_cast<std::size_t>(target.size[2]));
   for_each_voxel(source, target, [&](std::size_t voxel, const Vec3&, bool inside) {
-    count += !inside && (mask.empty() || mask[voxel]);
+    if (!inside && (mask.empty() || mask[voxel])) ++counts[voxel / slice];
   });
-  return count;
+  return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
 }
 
 LabelVolume resample_nearest(const LabelVolume& source, const Geometry& target) {
