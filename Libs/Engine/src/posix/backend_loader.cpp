@@ -30,14 +30,14 @@ bool has_cuda_driver() {
   return driver != nullptr;
 }
 
-// Whether the host, such as a Python with PyTorch, has brought a LibTorch that is not the one of ours.
+// Whether the host, such as a Python with PyTorch, has brought a LibTorch of another name than ours has. (Two builds of
+// one name are not told apart, nor is one that comes later.)
 bool has_other_libtorch() {
   bool other = false;
   dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* found) {
         const std::string name = std::filesystem::path(info->dlpi_name).filename();
-        const auto begins = [&](const std::string& head) { return name.compare(0, head.size(), head) == 0; };
-        if (begins("libtorch_cpu.so") && !begins(ONCOTOME_LIBTORCH_CPU)) *static_cast<bool*>(found) = true;
+        if (name.rfind("libtorch_cpu.so", 0) == 0 && name != ONCOTOME_LIBTORCH_CPU) *static_cast<bool*>(found) = true;
         return 0;
       },
       &other);
