@@ -3,7 +3,8 @@
 """Makes the archives that 3D Slicer's extensions manager installs from a file, one per X.Y, without 3D Slicer.
 
 Command line modules, scripted module, models, and every library they need but glibc. Refused: a library that libraries.csv does not
-list with its license, one without a license text, and what the loader would look for outside the archive.
+list with its license, one without a license text, and what the loader would look for outside the archive (but NVIDIA's, which are
+packed as they are).
 """
 import argparse
 import csv
@@ -83,7 +84,10 @@ def closure(programs, plugins, beside):
                 add(name, found[name][0] if name in found else find_library(name, user, beside), user.name)
         if user.name == "libtorch_cuda.so":
             for pattern in LOADED_ON_CUDA:
-                for path in find_libraries(pattern, user, beside):
+                loaded = find_libraries(pattern, user, beside)
+                if not loaded:
+                    raise Refused(f"{pattern}, which {user.name} loads on first need, is not found")
+                for path in loaded:
                     add(path.name, path, f"{user.name} (loaded on first need)")
     return found
 
