@@ -98,24 +98,16 @@ class Archive {
   std::vector<char> buffer_ = std::vector<char>(1 << 16);
 };
 
-// Goes with the object; what a run that was killed left goes when the next one starts.
-std::unique_ptr<AtomicDirectory> private_folder() {
-  std::error_code error;
-  const fs::path base = fs::temp_directory_path(error);
-  if (!error) {
-    auto folder = std::make_unique<AtomicDirectory>(base / "oncotome-unpacked", "");
-    fs::permissions(folder->path(), fs::perms::owner_all, error);
-    if (!error) return folder;
-  }
-  throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
-}
-
-// A model's folder may be packed by itself, or with what is in it alone.
+// What is in a model's folder may be packed, or the folder itself, with others' files beside it.
 fs::path model_in(const fs::path& folder) {
-  std::vector<fs::directory_entry> entries(fs::directory_iterator(folder), {});
-  if (entries.size() != 1 || !entries[0].is_directory()) return folder;
-  const fs::path& inner = entries[0].path();
-  return fs::exists(inner / "model.json") || fs::exists(inner / "configs") ? inner : folder;
+  const auto holds_model = [](const fs::path& place) {
+    return fs::exists(place / "model.json") || fs::exists(place / "configs");
+  };
+  if (holds_model(folder)) return folder;
+  std::vector<fs::path> inner;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (entry.is_directory() && holds_model(entry.path())) inner.push_back(entry.path());
+  return inner.size() == 1 ? inner[0] : folder;
 }
 
 }  // namespace
@@ -126,7 +118,7 @@ UnpackedInput::UnpackedInput(std::vector<std::string> paths, const Job& job, Arc
     std::error_code ignored;
     if (suffix_of(path) != ".zip" || !fs::is_regular_file(path, ignored)) continue;
     Archive archive(path, names);
-    folders_.push_back(private_folder());
+    folders_.push_back(private_folder("oncotome-unpacked"));
     archive.unpack(folders_.back()->path().string(), job);
     path = folders_.back()->path().string();
     if (names == ArchiveNames::kept) path = model_in(path).string();

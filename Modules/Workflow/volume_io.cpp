@@ -10,9 +10,6 @@
 #include <itkNrrdImageIO.h>
 #include <zlib.h>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +18,7 @@
 
 #include "itkOncotomeBridge.h"
 #include "nifti_header.h"
+#include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
 
 namespace oncotome::workflow {
@@ -39,55 +37,51 @@ itk::ImageIOBase::Pointer io_for(const std::string& path) {
   return nullptr;
 }
 
-// Asked for x.nii.gz, the NIfTI library reads the voxels of an x.nii beside it. Then a link from where it has no
-// neighbor.
+// Asked for x.nii.gz, the NIfTI library reads the voxels of an x.nii beside it. Such a file is read through a link in a
+// folder of its own.
 class AloneInItsFolder {
  public:
   explicit AloneInItsFolder(const std::string& path) : path_(path) {
     std::error_code error;
     if (!ends_with(path, ".nii.gz") || !fs::exists(path.substr(0, path.size() - 3), error)) return;
-    std::string folder = (fs::temp_directory_path(error) / "oncotome-volume-XXXXXX").string();
-    if (error || ::mkdtemp(folder.data()) == nullptr)
-      throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
-    folder_ = folder;
-    path_ = (folder_ / "volume.nii.gz").string();
-    fs::create_symlink(fs::absolute(path), path_);
+    folder_ = private_folder("oncotome-volume");
+    path_ = (folder_->path() / "volume.nii.gz").string();
+    fs::create_symlink(fs::absolute(path, error), path_, error);
+    if (error) throw Error(ErrorCode::output_unwritable, "the temporary folder takes no link: check $TMPDIR");
   }
-  ~AloneInItsFolder() {
-    std::error_code ignored;
-    if (!folder_.empty()) fs::remove_all(folder_, ignored);
-  }
-  AloneInItsFolder(const AloneInItsFolder&) = delete;
-  AloneInItsFolder& operator=(const AloneInItsFolder&) = delete;
 
   const std::string& path() const { return path_; }
 
  private:
+  std::unique_ptr<AtomicDirectory> folder_;
   std::string path_;
-  fs::path folder_;
 };
 
-// Unpacked, or as they lie; those of voxels alone in a NRRD file.
+// How many bytes a file holds once unpacked, of NRRD without its header; 0 where it is damaged.
 std::uint64_t bytes_in(const std::string& path) {
-  std::ptrdiff_t header = 0;
-  if (is_nrrd(path)) {
-    std::ifstream in(path, std::ios::binary);
-    std::string line;
-    while (std::getline(in, line) && !line.empty()) header = in.tellg();
-    header += 1;
+  std::error_code error;
+  if (ends_with(path, ".nii")) return fs::file_size(path, error);
+  std::ifstream in(path, std::ios::binary);
+  std::string line;
+  if (is_nrrd(path))
+    while (std::getline(in, line) && !line.empty()) continue;
+  z_stream stream{};
+  constexpr int gzip = 16;
+  if (inflateInit2(&stream, MAX_WBITS + gzip) != Z_OK) return 0;
+  std::vector<unsigned char> packed(1 << 18), unpacked(1 << 20);
+  int status = Z_OK;
+  while (status == Z_OK && in) {
+    in.read(reinterpret_cast<char*>(packed.data()), static_cast<std::streamsize>(packed.size()));
+    stream.next_in = packed.data();
+    stream.avail_in = static_cast<unsigned>(in.gcount());
+    do {
+      stream.next_out = unpacked.data();
+      stream.avail_out = static_cast<unsigned>(unpacked.size());
+      status = inflate(&stream, Z_NO_FLUSH);
+    } while (status == Z_OK && stream.avail_in > 0);
   }
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor >= 0) ::lseek(descriptor, header, SEEK_SET);
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzdopen(descriptor, "rb"), gzclose);
-  std::vector<char> buffer(1 << 20);
-  std::uint64_t bytes = 0;
-  int got = file ? 1 : -1, status = Z_OK;
-  while (got > 0) {
-    got = gzread(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()));
-    if (got > 0) bytes += static_cast<std::uint64_t>(got);
-  }
-  if (file) gzerror(file.get(), &status);
-  return got == 0 && status == Z_OK ? bytes : 0;
+  inflateEnd(&stream);
+  return status == Z_STREAM_END ? stream.total_out : 0;
 }
 
 template <class T>
@@ -110,7 +104,7 @@ void write(const std::string& path, const Volume<T>& volume, const std::map<std:
     written = false;
   }
   // Both libraries pass over some of what a full disk does not take.
-  const std::uint64_t header = is_nifti(path) ? 352 : 0;
+  const std::uint64_t header = is_nifti(path) ? 352 : 0;  // of NIfTI-1, with the flag of no extension
   written = written && bytes_in(path) == header + volume.voxels.size() * sizeof(T);
   if (!written)
     throw Error(ErrorCode::output_unwritable,

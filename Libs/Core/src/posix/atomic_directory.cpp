@@ -154,6 +154,17 @@ void AtomicDirectory::commit() {
   }
 }
 
+std::unique_ptr<AtomicDirectory> private_folder(const std::string& name) {
+  std::error_code error;
+  const fs::path base = fs::temp_directory_path(error);
+  if (!error) {
+    auto folder = std::make_unique<AtomicDirectory>(base / name, "");
+    fs::permissions(folder->path(), fs::perms::owner_all, error);
+    if (!error) return folder;
+  }
+  throw Error(ErrorCode::output_unwritable, "no temporary folder can be made: check $TMPDIR");
+}
+
 bool lies_in(const fs::path& path, const fs::path& folder) {
   std::error_code ignored;
   const fs::path outer = fs::weakly_canonical(folder, ignored), inner = fs::weakly_canonical(path, ignored);

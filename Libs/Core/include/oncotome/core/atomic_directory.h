@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 
 namespace oncotome {
@@ -33,6 +34,10 @@ class AtomicDirectory {
   std::string replaceable_;
   int lock_ = -1;  ///< Descriptor of the temporary folder, locked.
 };
+
+/// A folder for this process alone (mode 0700, under $TMPDIR); goes with the object, and what a killed run left goes
+/// when the next one starts. Throws Error{output_unwritable}.
+std::unique_ptr<AtomicDirectory> private_folder(const std::string& name);
 
 /// Whether a path is the other one or lies in it, links followed.
 bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
