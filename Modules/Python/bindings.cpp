@@ -55,10 +55,9 @@ class Running {
     bool is_late = false;
     {
       const std::lock_guard<std::mutex> hold(mutex_);
-      is_late = ending_;
+      is_late = is_ending();
       if (!is_late) ++count_;
     }
-    const py::gil_scoped_release released;
     if (is_late) stop_for_ever();
     const struct Leave {
       ~Leave() {
@@ -66,23 +65,27 @@ class Running {
           const std::lock_guard<std::mutex> hold(mutex_);
           if (--count_ == 0) none_.notify_all();
         }
-        if (ending_) stop_for_ever();
+        if (is_ending()) stop_for_ever();
       }
     } leave;
+    const py::gil_scoped_release released;  // Ends first: it waits for the GIL, which end_all() leaves free until then.
     return work();
   }
 
-  static bool is_ending() { return ending_; }
+  /// For all threads but the one that ends Python, which may have more to do.
+  static bool is_ending() { return ending_ && std::this_thread::get_id() != ender_; }
 
   static void end_all() {
     const py::gil_scoped_release released;
     std::unique_lock<std::mutex> hold(mutex_);
+    ender_ = std::this_thread::get_id();
     ending_ = true;
     none_.wait(hold, [] { return count_ == 0; });
   }
 
  private:
   [[noreturn]] static void stop_for_ever() {
+    const py::gil_scoped_release released;
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
 
@@ -90,6 +93,7 @@ class Running {
   static inline std::mutex mutex_;
   static inline std::condition_variable none_;
   static inline int count_ = 0;
+  static inline std::thread::id ender_;
 };
 
 /// Hands progress to Python and signals to the job, in the thread that computes. What Python raises is kept, and the
@@ -140,7 +144,6 @@ std::shared_ptr<Result> computed(Result (*compute)(const Request&, const Job&), 
 }
 
 ModelSource source_of(const std::string& path, const std::string& device, const std::string& precision, int threads) {
-  if (threads < 0 || threads > 4096) throw Error(ErrorCode::usage, "threads must be 0 (one per core) to 4096");
   return {path, engine::parse_device(device), engine::parse_precision(precision), threads, nullptr};
 }
 
@@ -231,11 +234,16 @@ PYBIND11_MODULE(_core, m) {
   });
 
   m.attr("version") = ONCOTOME_VERSION;
-  py::module_::import("atexit").attr("register")(py::cpp_function(&Running::end_all));
+  const auto process = [] { return py::module_::import("os").attr("getpid")().cast<long>(); };
+  py::module_::import("atexit").attr("register")(py::cpp_function([process, first = process()] {
+    if (process() == first) Running::end_all();  // A fork has none of the threads.
+  }));
 
   py::class_<ModelSource>(m, "ModelSource")
       .def(py::init(&source_of), py::arg("path"), py::arg("device"), py::arg("precision"), py::arg("threads"))
-      .def_property_readonly("package", [](const ModelSource& source) { return source.loaded->package(); });
+      .def_property_readonly("package", [](const ModelSource& source) {
+        return source.loaded ? source.loaded->package() : python::read_package(source);
+      });
   m.def(
       "load",
       [](const ModelSource& source) { return Running::without_gil([&] { return python::load_model(source); }); },
@@ -250,7 +258,7 @@ PYBIND11_MODULE(_core, m) {
   py::class_<engine::ModelPackage>(m, "Model", "What a model says of itself.")
       .def(py::init([](const py::object& path) {
              const auto place = py::module_::import("os").attr("fsencode")(path).cast<std::string>();
-             return python::read_package({place, {}, {}, 0, nullptr});
+             return Running::without_gil([&] { return python::read_package({place, {}, {}, 0, nullptr}); });
            }),
            py::arg("path"))
       .def_readonly("name", &engine::ModelPackage::name)
@@ -308,10 +316,7 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "write",
           [](const StudyResult& result, const std::string& path) {
-            Running::without_gil([&] {
-              python::write_labels(result, path);
-              return true;
-            });
+            Running::without_gil([&] { python::write_labels(result, path); });
           },
           py::arg("path"));
 

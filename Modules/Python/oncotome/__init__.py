@@ -53,8 +53,9 @@ class Error(RuntimeError):
 def _error(message: str, code: str, exit_code: int) -> Error:
     """With the program's options said in Python."""
     message = re.sub(r"--input (\S+)=PATH", r'{"\1": PATH}', message)
-    message = re.sub(r"--([a-z-]+) (cpu|f32|UID)\b", r'\1="\2"', message)
-    return Error(re.sub(r"--([a-z-]+)", lambda option: option[1].replace("-", "_"), message), code, exit_code)
+    message = re.sub(r"--(device|precision|study) (cpu|f32|UID)\b", r'\1="\2"', message)
+    message = re.sub(r"--(brain-model|mask)\b", lambda option: option[1].replace("-", "_"), message)
+    return Error(message.replace("with --configuration, or its folder", "by its folder"), code, exit_code)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,11 +184,13 @@ def segment(
     """
     geometry = (spacing, origin, direction)
     images = list(image.values()) if isinstance(image, Mapping) else [image]
+    if study and not isinstance(image, (str, os.PathLike)):
+        raise ValueError("study chooses one of several under one path")
     if any(given is not None for given in geometry) and not any(isinstance(one, np.ndarray) for one in (*images, mask)):
         raise ValueError("spacing, origin and direction are for NumPy arrays, which have none")
     path, channels = b"", []
     if isinstance(image, Mapping):
-        channels = [_channel(_name(name), one, geometry) for name, one in image.items()]
+        channels = [_channel(_text("the name of a channel", name), one, geometry) for name, one in image.items()]
     elif isinstance(image, (str, os.PathLike)):
         path = _place(image)
     else:
@@ -259,10 +262,6 @@ def _text(what: str, value: str) -> str:
     if not isinstance(value, str) or not value.isprintable():
         raise TypeError(f"{what} is one line of text")
     return value
-
-
-def _name(channel: str) -> str:
-    return _text("the name of a channel", channel)
 
 
 def _whole(what: str, value: int, end: int) -> int:

@@ -12,7 +12,7 @@ class ModelSource:
     def __init__(self, path: str | bytes, device: str, precision: str, threads: int) -> None: ...
     @property
     def package(self) -> Model:
-        """Of a loaded one."""
+        """What its model says of itself."""
 
 class Channel:
     @overload

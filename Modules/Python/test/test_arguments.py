@@ -52,6 +52,7 @@ class Arguments(WithFolder):
             (oncotome.Error, "of 0.0001 to 1000", lambda: segment(SLICES, spacing=(1e300,) * 3)),
             (oncotome.Error, "at most 1000000", lambda: segment(SLICES, origin=(np.nan, 0, 0))),
             (ValueError, "three rows of three numbers", lambda: segment(SLICES, direction=(1, 0, 0, 1))),
+            (ValueError, "one of several under one path", lambda: segment(SLICES, study="1.2")),
             (oncotome.Error, "an image has no voxels", lambda: segment(np.zeros((3, 0, 64), np.float32))),
             (oncotome.Error, "an image has no voxels", lambda: segment(sitk.Image([0, 0, 0], sitk.sitkFloat32))),
             (ValueError, "a path is empty", lambda: segment({"T1ce": ""})),
@@ -83,8 +84,10 @@ class Arguments(WithFolder):
             self.assertNotIn(SECRET, text)
 
     def test_options_of_the_program_are_told_as_arguments(self):
-        error = oncotome._error("choose --device cpu; choose one with --study UID; name it with --input T1=PATH; or --brain-model", "usage", 2)
-        self.assertEqual(str(error), 'choose device="cpu"; choose one with study="UID"; name it with {"T1": PATH}; or brain_model')
+        error = oncotome._error("choose --device cpu; choose one with --study UID; name it with --input T1=PATH; or --brain-model; name one with "
+                                "--configuration, or its folder; series --x--", "usage", 2)
+        self.assertEqual(str(error), 'choose device="cpu"; choose one with study="UID"; name it with {"T1": PATH}; or brain_model; name one '
+                                     'by its folder; series --x--')
 
     def test_one_file_is_the_only_channel(self):
         path = self.folder / "one.nrrd"
@@ -117,10 +120,14 @@ class Arguments(WithFolder):
         self.assertIn(f"name='{MODEL}'", repr(oncotome.models()[MODEL]))
 
     def test_a_buffer_that_is_let_go_of_is_still_read(self):
-        sitk.WriteImage(sitk.GetImageFromArray(SLICES), str(self.folder / "freed.nrrd"))
+        slices = np.zeros((6, 512, 512), np.float32)  # So many bytes go back to the system.
+        slices[:, 96:416, 96:416], slices[:, 240:280, 240:280] = 100, 200
+        sitk.WriteImage(sitk.GetImageFromArray(slices), str(self.folder / "freed.nrrd"))
         reader = itk.ImageFileReader[itk.Image[itk.F, 3]].New(FileName=str(self.folder / "freed.nrrd"))
         found = segment(reader.GetOutput(), progress=lambda fraction, what: reader.GetOutput().Initialize())
-        self.assertEqual(found.labels.shape, SLICES.shape)
+        expected = segment(slices)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        self.assertEqual(found.doubts, expected.doubts)
 
     def test_two_threads_write_to_one_place(self):
         """Whoever reads finds one of the two, whole."""
