@@ -20,6 +20,7 @@ mkdir "$work/licenses"
 cp "$super/ITK/LICENSE" "$work/licenses/ITK.txt"
 cp "$super/ITK/NOTICE" "$work/licenses/ITK-NOTICE.txt"
 cp "$super/DCMTK/COPYRIGHT" "$work/licenses/DCMTK.txt"
+cp "$work"/env/lib/python3*/site-packages/pybind11-*.dist-info/licenses/LICENSE "$work/licenses/pybind11.txt"
 for package in libgcc-s1 libjpeg62-turbo libminizip1 libopenjp2-7 libpng16-16 nlohmann-json3-dev zlib1g; do
   cp "/usr/share/doc/$package/copyright" "$work/licenses/$package.txt"
 done
