@@ -128,7 +128,8 @@ class LoadedModel:
 def load(model: Path, *, device: str = "auto", precision: str = "f32", threads: int = 0) -> LoadedModel:
     """Loads a model once for many calls of `segment` and `classify`, which else load it each time.
 
-    The arguments are those of `segment`. Raises Error.
+    The arguments are those of `segment`; of several models the threads of the one loaded last prepare images for all.
+    Raises Error.
     """
     source = _core.load(_source_of(model, device, precision, threads))
     return LoadedModel(source.package, source)
