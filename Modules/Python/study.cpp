@@ -2,6 +2,7 @@
 #include "study.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 
@@ -153,7 +154,9 @@ StudyResult segment_study(const StudyRequest& request, const Job& job) {
 
 void write_labels(const StudyResult& result, const std::string& path) {
   std::map<std::string, std::string> fields;
-  if (workflow::ends_with(path, ".seg.nrrd"))
+  std::string lower = path;
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (workflow::ends_with(lower, ".seg.nrrd"))
     fields = workflow::slicer_segmentation_fields(result.labels, result.package.labels, result.package.region);
   guarded([&] {
     write_file_atomically(path, true, [&](const std::filesystem::path& temporary) {

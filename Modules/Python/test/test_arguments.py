@@ -103,6 +103,10 @@ class Arguments(WithFolder):
         segment(folder + "/in.nrrd").write(folder + "/out.nii.gz")
         self.assertTrue(os.path.exists(folder + "/out.nii.gz"))
 
+    def test_segments_have_names_however_the_ending_is_spelled(self):
+        segment(SLICES).write(self.folder / "labels.Seg.nrrd")
+        self.assertEqual(sitk.ReadImage(str(self.folder / "labels.Seg.nrrd")).GetMetaData("Segment0_Name"), "Tumor")
+
     def test_false_of_numpy_stops_too(self):
         limit = np.float64(0.3)
         with self.assertRaises(oncotome.Error) as caught:
