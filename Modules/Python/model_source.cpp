@@ -17,11 +17,11 @@ std::shared_ptr<const engine::Model> ReadModel::loaded() const {
 }
 
 engine::ModelPackage read_package(const ModelSource& source) {
-  return guarded([&] { return ReadModel(source, Job()).package(); });
+  return workflow::guarded(ErrorCode::input_unreadable, [&] { return ReadModel(source, Job()).package(); });
 }
 
 ModelSource load_model(ModelSource source) {
-  source.loaded = guarded([&] { return ReadModel(source, Job()).loaded(); });
+  source.loaded = workflow::guarded(ErrorCode::input_unreadable, [&] { return ReadModel(source, Job()).loaded(); });
   return source;
 }
 

@@ -33,7 +33,7 @@ engine::Tensor as_tensor(const PictureRequest& request, std::int64_t wanted) {
 }  // namespace
 
 PictureResult classify_picture(const PictureRequest& request, const Job& job) {
-  return guarded([&] {
+  return workflow::guarded(ErrorCode::input_unreadable, [&] {
     const ReadModel read(request.model, job);
     PictureResult out;
     out.package = read.package();

@@ -11,7 +11,6 @@
 #include "oncotome/core/atomic_directory.h"
 #include "result_objects.h"
 #include "seg_nrrd.h"
-#include "unpacked_input.h"
 #include "volume_io.h"
 
 namespace oncotome::python {
@@ -55,12 +54,7 @@ class Processor {
 
   workflow::StudyInputs read_paths(const ModelPackage& package, workflow::InputRequest input) const {
     const Job reading = part_of(job_, 0, 0.05);
-    std::vector<std::string> paths = input.paths;
-    for (const auto& [name, path] : input.by_hand) paths.push_back(path);
-    const workflow::UnpackedInput unpacked(std::move(paths), reading);
-    auto place = unpacked.paths().begin();
-    for (std::string& path : input.paths) path = *place++;
-    for (auto& [name, path] : input.by_hand) path = *place++;
+    const workflow::UnpackedInput unpacked = workflow::unpack(input, reading);
     return read_inputs(package, input, reading);
   }
 
@@ -149,7 +143,7 @@ class Processor {
 }  // namespace
 
 StudyResult segment_study(const StudyRequest& request, const Job& job) {
-  return guarded([&] { return Processor(request, job).run(); });
+  return workflow::guarded(ErrorCode::input_unreadable, [&] { return Processor(request, job).run(); });
 }
 
 void write_labels(const StudyResult& result, const std::string& path) {
@@ -158,7 +152,7 @@ void write_labels(const StudyResult& result, const std::string& path) {
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   if (workflow::ends_with(lower, ".seg.nrrd"))
     fields = workflow::slicer_segmentation_fields(result.labels, result.package.labels, result.package.region);
-  guarded([&] {
+  workflow::guarded(ErrorCode::input_unreadable, [&] {
     write_file_atomically(path, true, [&](const std::filesystem::path& temporary) {
       workflow::write_volume_file(temporary.string(), result.labels, fields);
     });

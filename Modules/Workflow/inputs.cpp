@@ -223,6 +223,16 @@ dicom::Series choose_series(const dicom::StudyIndex& index, const std::string& i
   return *all[0];
 }
 
+UnpackedInput unpack(InputRequest& request, const Job& job) {
+  std::vector<std::string> paths = request.paths;
+  for (const auto& [name, path] : request.by_hand) paths.push_back(path);
+  UnpackedInput unpacked(std::move(paths), job);
+  auto place = unpacked.paths().begin();
+  for (std::string& path : request.paths) path = *place++;
+  for (auto& [name, path] : request.by_hand) path = *place++;
+  return unpacked;
+}
+
 StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request, const Job& job) {
   const std::vector<Candidate> candidates = find_candidates(package, request, job);
   std::vector<std::optional<std::string>> by_hand(package.channels.size());

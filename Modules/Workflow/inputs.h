@@ -9,6 +9,7 @@
 #include "oncotome/core/job.h"
 #include "oncotome/dicom/scan.h"
 #include "oncotome/engine/model_package.h"
+#include "unpacked_input.h"
 
 namespace oncotome::workflow {
 
@@ -35,6 +36,10 @@ struct InputRequest {
   std::string study_uid;                                            ///< Of several studies, this one.
   dicom::GeometryPolicy geometry = dicom::GeometryPolicy::correct;  ///< For slices that make no regular grid.
 };
+
+/// Puts unpacked folders, which go with what is returned, in the places of the request's archives. Throws as
+/// UnpackedInput.
+UnpackedInput unpack(InputRequest& request, const Job& job);
 
 /// Finds and reads each channel of the package. DICOM channels must share one study, and one frame of reference
 /// unless the package's preparation registers them.

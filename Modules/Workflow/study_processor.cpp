@@ -7,6 +7,7 @@
 
 #include "conditioning.h"
 #include "evaluation.h"
+#include "guarded.h"
 #include "html_report.h"
 #include "itkCommand.h"
 #include "itkLesionMeasurementFilter.h"
@@ -16,12 +17,10 @@
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/process.h"
-#include "oncotome/render/pictures.h"
 #include "report_json.h"
 #include "result_objects.h"
 #include "seg_nrrd.h"
-#include "timings.h"
-#include "unpacked_input.h"
+#include "study_pictures.h"
 #include "volume_io.h"
 
 namespace oncotome::workflow {
@@ -33,9 +32,6 @@ using nlohmann::json;
 
 using LabelImage = itk::Image<std::uint8_t, 3>;
 using SegmentationFilter = itk::TumorSegmentationImageFilter<itk::Image<float, 3>, LabelImage>;
-
-constexpr std::size_t kMostPictures = 24;
-constexpr std::size_t kMostOnSheet = 7;
 
 // SOURCE_DATE_EPOCH, where it is set, makes a run repeat byte for byte (reproducible-builds.org).
 std::time_t job_time() {
@@ -81,13 +77,7 @@ class Processor {
     folder_ = folder.path();
     const Job reading([this](std::string_view s, double f) { tell(s, f); });
     InputRequest input = request_.input;
-    std::vector<std::string> paths = input.paths;
-    for (const auto& [name, path] : input.by_hand) paths.push_back(path);
-    const UnpackedInput unpacked(std::move(paths), reading);
-    const auto by_hand = unpacked.paths().begin() + static_cast<std::ptrdiff_t>(input.paths.size());
-    std::copy(unpacked.paths().begin(), by_hand, input.paths.begin());
-    for (std::size_t i = 0; i < input.by_hand.size(); ++i)
-      input.by_hand[i].second = by_hand[static_cast<std::ptrdiff_t>(i)];
+    const UnpackedInput unpacked = unpack(input, reading);
     inputs_ = read_inputs(package_, input, reading);
     for (const char* format : {"seg", "seg-fractional", "sr", "labelmap", "rtstruct", "sc"})
       if (!reference().series && request_.formats.count(format) > 0)
@@ -332,7 +322,6 @@ class Processor {
 
   void draw() {
     tell("draw pictures", 0.0);
-    fs::create_directory(folder_ / "images");
     const ChannelInput& shown = inputs_.channels[package_.display_channel];
     Volume<float> image;
     const bool same = same_grid(shown.volume.geometry, labels_.geometry);
@@ -345,39 +334,12 @@ class Processor {
     scene.lesions = lesions_;
     scene.modality = package_.modality;
     scene.image_name = shown.name;
-    for (std::size_t i = 0; i < std::min(kMostPictures, lesions_.size()); ++i) {
-      char name[48];
-      std::snprintf(name, sizeof name, "images/lesion-%03u.png", static_cast<unsigned>(lesions_[i].id));
-      render::write_key_slice(file(name), scene, lesions_[i]);
-      report_["lesions"][i]["picture"] = name;
-      tell("draw pictures", 0.5 * static_cast<double>(i + 1) / static_cast<double>(lesions_.size()));
+    draw_study(scene, folder_, report_, timings_, [this](double fraction) { tell("draw pictures", fraction); });
+    if (wants("sc")) {
+      const render::Picture sheet = summary_sheet(report_, folder_);
+      dicom::write_secondary_capture(file("summary.dcm"), context(), sheet.width, sheet.height, sheet.rgb);
+      timings_.lap("write summary");
     }
-    if (lesions_.size() > kMostPictures)
-      report_["doubts"].push_back("only the " + std::to_string(kMostPictures) + " largest lesions have a picture");
-    render::write_overview(file("images/overview.png"), scene);
-    report_["pictures"]["overview"] = "images/overview.png";
-    timings_.lap("draw slices");
-    std::string why_not;
-    if (render::write_surface_view((folder_ / "images/surface.png").string(), scene, why_not)) {
-      report_["files"].push_back("images/surface.png");
-      report_["pictures"]["surface"] = "images/surface.png";
-    } else {
-      report_["doubts"].push_back("no 3-D view was drawn: " + why_not);
-    }
-    timings_.lap("draw surfaces");
-    if (wants("sc")) write_summary();
-  }
-
-  // Overview, key slices and surfaces on one sheet.
-  void write_summary() {
-    std::vector<std::string> pictures{"images/overview.png"};
-    for (const json& lesion : report_["lesions"])
-      if (lesion.contains("picture") && pictures.size() < kMostOnSheet) pictures.push_back(lesion["picture"]);
-    if (report_["pictures"].contains("surface")) pictures.push_back("images/surface.png");
-    for (std::string& picture : pictures) picture = (folder_ / picture).string();
-    const render::Picture sheet = render::contact_sheet(pictures);
-    dicom::write_secondary_capture(file("summary.dcm"), context(), sheet.width, sheet.height, sheet.rgb);
-    timings_.lap("write summary");
   }
 
   void finish() {
@@ -428,21 +390,7 @@ class Processor {
 }  // namespace
 
 json process_study(const StudyRequest& request, const Job& job) {
-  try {
-    return Processor(request, job).run();
-  } catch (const itk::ProcessAborted&) {
-    throw Error(ErrorCode::cancelled, "cancelled");
-  } catch (const itk::OncotomeException& e) {
-    throw Error(e.GetError());
-  } catch (const itk::MemoryAllocationError&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
-  } catch (const itk::ExceptionObject& e) {
-    throw Error(ErrorCode::internal, std::string("ITK failed in ") + e.GetLocation());
-  } catch (const fs::filesystem_error& e) {
-    throw Error(ErrorCode::output_unwritable, "a file operation failed: " + e.code().message());
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
-  }
+  return guarded(ErrorCode::output_unwritable, [&] { return Processor(request, job).run(); });
 }
 
 }  // namespace oncotome::workflow

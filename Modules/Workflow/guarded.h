@@ -8,11 +8,11 @@
 #include "itkOncotomeBridge.h"
 #include "oncotome/core/error.h"
 
-namespace oncotome::python {
+namespace oncotome::workflow {
 
-/// What comes out of the work is an Error, which names no path.
+/// What comes out of the work is an Error, which names no path; of the file system's, one of that code.
 template <class F>
-auto guarded(const F& work) {
+auto guarded(ErrorCode of_files, const F& work) {
   try {
     return work();
   } catch (const itk::OncotomeException& e) {
@@ -24,14 +24,14 @@ auto guarded(const F& work) {
   } catch (const itk::ExceptionObject& e) {
     throw Error(ErrorCode::internal, std::string("ITK failed in ") + e.GetLocation());
   } catch (const std::filesystem::filesystem_error& e) {
-    throw Error(ErrorCode::input_unreadable, "a file operation failed: " + e.code().message());
+    throw Error(of_files, "a file operation failed: " + e.code().message());
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
-    throw Error(ErrorCode::internal, std::string("internal error: ") + e.what());
+    throw Error(ErrorCode::internal, e.what());
   }
 }
 
-}  // namespace oncotome::python
+}  // namespace oncotome::workflow
