@@ -4,17 +4,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "picture.h"
+#include "running.h"
 #include "study.h"
 
 namespace py = pybind11;
@@ -22,8 +17,10 @@ namespace py = pybind11;
 namespace {
 
 using namespace oncotome;
+using python::computed;
 using python::ModelSource;
 using python::PictureResult;
+using python::Running;
 using python::StudyResult;
 using Voxels = py::array_t<float, py::array::c_style>;
 
@@ -45,103 +42,6 @@ struct Channel {
   Voxels voxels;
   py::object owner;  ///< Of the array's memory, which a view of an itk image does not keep.
 };
-
-/// Work that goes on without the GIL. When Python ends, what daemon threads compute is cancelled and waited for, and
-/// they stop there: Python would end them by unwinding, which C++ does not survive.
-class Running {
- public:
-  template <class F>
-  static auto without_gil(const F& work) {
-    bool is_late = false;
-    {
-      const std::lock_guard<std::mutex> hold(mutex_);
-      is_late = is_ending();
-      if (!is_late) ++count_;
-    }
-    if (is_late) stop_for_ever();
-    const struct Leave {
-      ~Leave() {
-        {
-          const std::lock_guard<std::mutex> hold(mutex_);
-          if (--count_ == 0) none_.notify_all();
-        }
-        if (is_ending()) stop_for_ever();
-      }
-    } leave;
-    const py::gil_scoped_release released;  // Ends first: it waits for the GIL, which end_all() leaves free until then.
-    return work();
-  }
-
-  /// For all threads but the one that ends Python, which may have more to do.
-  static bool is_ending() { return ending_ && std::this_thread::get_id() != ender_; }
-
-  static void end_all() {
-    const py::gil_scoped_release released;
-    std::unique_lock<std::mutex> hold(mutex_);
-    ender_ = std::this_thread::get_id();
-    ending_ = true;
-    none_.wait(hold, [] { return count_ == 0; });
-  }
-
- private:
-  [[noreturn]] static void stop_for_ever() {
-    const py::gil_scoped_release released;
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-  }
-
-  static inline std::atomic<bool> ending_{false};
-  static inline std::mutex mutex_;
-  static inline std::condition_variable none_;
-  static inline int count_ = 0;
-  static inline std::thread::id ender_;
-};
-
-/// Hands progress to Python and signals to the job, in the thread that computes. What Python raises is kept, and the
-/// job cancelled.
-class Listener {
- public:
-  explicit Listener(py::object progress) : progress_(std::move(progress)) {}
-
-  void operator()(std::string_view stage, double fraction) {
-    if (Running::is_ending()) throw Error(ErrorCode::cancelled, "cancelled");
-    told_ = std::max(told_, std::min(fraction, 1.0));
-    const py::gil_scoped_acquire gil;
-    try {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (progress_.is_none() || !says_false(progress_(told_, stage))) return;
-    } catch (...) {
-      raised_ = std::current_exception();
-    }
-    throw Error(ErrorCode::cancelled, "cancelled");
-  }
-
-  const std::exception_ptr& raised() const { return raised_; }
-
- private:
-  // False or NumPy's; what is no truth value, such as None, says nothing.
-  static bool says_false(const py::object& said) {
-    return (py::isinstance<py::bool_>(said) || py::isinstance(said, py::module_::import("numpy").attr("bool_"))) &&
-           !said.cast<bool>();
-  }
-
-  const py::object progress_;
-  double told_ = 0;
-  std::exception_ptr raised_;
-};
-
-// Without the GIL, and with what Python raised meanwhile.
-template <class Result, class Request>
-std::shared_ptr<Result> computed(Result (*compute)(const Request&, const Job&), const Request& request,
-                                 py::object progress) {
-  Listener listener(std::move(progress));
-  const Job job(std::ref(listener));
-  try {
-    return Running::without_gil([&] { return std::make_shared<Result>(compute(request, job)); });
-  } catch (const Error&) {
-    if (listener.raised()) std::rethrow_exception(listener.raised());
-    throw;
-  }
-}
 
 ModelSource source_of(const std::string& path, const std::string& device, const std::string& precision, int threads) {
   return {path, engine::parse_device(device), engine::parse_precision(precision), threads, nullptr};
@@ -216,8 +116,8 @@ py::object picture_labels(const py::object& self) {
 }
 
 void set_python_error(const Error& e) {
-  const py::object oncotome = py::module_::import("oncotome");
-  py::set_error(oncotome.attr("Error"), oncotome.attr("_error")(e.what(), e.name(), e.exit_code()));
+  const py::module_ python = py::module_::import("oncotome._error");
+  py::set_error(python.attr("Error"), python.attr("from_program")(e.what(), e.name(), e.exit_code()));
 }
 
 }  // namespace
@@ -241,9 +141,7 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<ModelSource>(m, "ModelSource")
       .def(py::init(&source_of), py::arg("path"), py::arg("device"), py::arg("precision"), py::arg("threads"))
-      .def_property_readonly("package", [](const ModelSource& source) {
-        return source.loaded ? source.loaded->package() : python::read_package(source);
-      });
+      .def_property_readonly("package", &python::read_package);
   m.def(
       "load",
       [](const ModelSource& source) { return Running::without_gil([&] { return python::load_model(source); }); },

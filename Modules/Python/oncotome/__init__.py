@@ -6,11 +6,8 @@ Space is ITK's and DICOM's: millimeters in LPS (x to the left, y to posterior, z
 """
 from __future__ import annotations
 
-import operator
 import os
-import pathlib
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -18,44 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _arguments, _core
+from ._arguments import Image, Matrix, Path, Progress, Triple
 from ._core import Lesion, Model
+from ._error import Error
 
 __all__ = ["Classification", "Error", "Lesion", "LoadedModel", "Model", "Segmentation", "classify", "load", "models", "segment"]
 __version__: str = _core.version
-
-_MODELS = pathlib.Path(__file__).parent / "models"
-_IDENTITY = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-
-Path = str | os.PathLike[str]
-Triple = Sequence[float]
-Matrix = Sequence[Triple]
-Geometry = tuple[Triple | None, Triple | None, Matrix | None]
-Image = Any  # a path, a NumPy array, a SimpleITK.Image or an itk.Image
-Progress = Callable[[float, str], Any]
-
-
-class Error(RuntimeError):
-    """What Oncotome refuses, and why, in one line that names no patient and no path of an image.
-
-    `code` is a stable name such as "input.not_found", `exit_code` that of the program `oncotome` for it.
-    """
-
-    def __init__(self, message: str, code: str, exit_code: int) -> None:
-        super().__init__(message, code, exit_code)
-        self.code = code
-        self.exit_code = exit_code
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-def _error(message: str, code: str, exit_code: int) -> Error:
-    """With the program's options said in Python."""
-    message = re.sub(r"--input (\S+)=PATH", r'{"\1": PATH}', message)
-    message = re.sub(r"--(device|precision|study) (cpu|f32|UID)\b", r'\1="\2"', message)
-    message = re.sub(r"--(brain-model|mask)\b", lambda option: option[1].replace("-", "_"), message)
-    return Error(message.replace("with --configuration, or its folder", "by its folder"), code, exit_code)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +51,7 @@ class Segmentation:
         A file appears whole or not at all, and replaces one of its name. Raises Error (usage, output.unwritable, and
         output.exists where there is something else than a file).
         """
-        self._result.write(_place(path))
+        self._result.write(_arguments.place(path))
 
     def to_sitk(self) -> Any:
         """The labels as a SimpleITK.Image (a copy)."""
@@ -137,7 +103,7 @@ def load(model: Path, *, device: str = "auto", precision: str = "f32", threads: 
 
 def models() -> dict[str, Model]:
     """The models that come with the package, by name: title, channels, labels and what they are meant for."""
-    return {name: Model(_MODELS / name) for name in _names()}
+    return {name: Model(_arguments.MODELS / name) for name in _arguments.names()}
 
 
 def segment(
@@ -191,15 +157,15 @@ def segment(
         raise ValueError("spacing, origin and direction are for NumPy arrays, which have none")
     path, channels = b"", []
     if isinstance(image, Mapping):
-        channels = [_channel(_text("the name of a channel", name), one, geometry) for name, one in image.items()]
+        channels = [_arguments.channel(_arguments.text("the name of a channel", name), one, geometry) for name, one in image.items()]
     elif isinstance(image, (str, os.PathLike)):
-        path = _place(image)
+        path = _arguments.place(image)
     else:
-        channels = [_channel("", image, geometry)]
+        channels = [_arguments.channel("", image, geometry)]
     result = _core.segment(
-        model=_source_of(model, device, precision, threads), path=path, study=_text("study", study), channels=channels,
-        mask=None if mask is None else _channel("", mask, geometry), brain_model=_folder_of(brain_model) if brain_model else b"",
-        seed=_whole("seed", seed, 2**64), progress=_callable(progress),
+        model=_source_of(model, device, precision, threads), path=path, study=_arguments.text("study", study), channels=channels,
+        mask=None if mask is None else _arguments.channel("", mask, geometry), brain_model=_arguments.folder_of(brain_model) if brain_model else b"",
+        seed=_arguments.whole("seed", seed, 2**64), progress=_arguments.progress_function(progress),
     )
     return Segmentation(
         labels=result.labels, lesion_ids=result.lesion_ids, spacing=result.spacing, origin=result.origin, direction=result.direction,
@@ -224,134 +190,20 @@ def classify(
     """
     path, pixels = b"", None
     if isinstance(image, (str, os.PathLike)):
-        path = _place(image)
+        path = _arguments.place(image)
     elif isinstance(image, np.ndarray):
-        pixels = _float32(image[..., np.newaxis] if image.ndim == 2 else image)
+        pixels = _arguments.float32(image[..., np.newaxis] if image.ndim == 2 else image)
     else:
         raise TypeError(f"a picture is a path or a NumPy array, not {type(image).__name__}")
-    result = _core.classify(model=_source_of(model, device, precision, threads), path=path, pixels=pixels, progress=_callable(progress))
+    result = _core.classify(model=_source_of(model, device, precision, threads), path=path, pixels=pixels, progress=_arguments.progress_function(progress))
     probabilities = result.probabilities
     best = max(probabilities, key=lambda name: probabilities[name]) if probabilities and not result.refusal else None
     return Classification(best, probabilities, result.entropy, result.refusal, result.labels, result.model)
 
 
-def _names() -> list[str]:
-    return sorted(path.parent.name for path in _MODELS.glob("*/model.json"))
-
-
-def _folder_of(model: Path) -> bytes:
-    path = _place(model)
-    name = os.fsdecode(path)
-    if name in _names():
-        return os.fsencode(_MODELS / name)
-    if os.path.exists(path):
-        return path
-    raise Error(f"there is no such model; those that come with oncotome are {', '.join(_names())}", "model.not_found", 50)
-
-
-def _place(path: Path) -> bytes:
-    """Of any name that the file system knows, UTF-8 or not."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"a path is text or a pathlib.Path, not {type(path).__name__}")
-    place = os.fsencode(path)
-    if not place or b"\0" in place:
-        raise ValueError("a path is empty, or holds a zero byte")
-    return place
-
-
-def _text(what: str, value: str) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise TypeError(f"{what} is one line of text")
-    return value
-
-
-def _whole(what: str, value: int, end: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{what} is a whole number, not {type(value).__name__}") from None
-    if not 0 <= number < end:
-        raise Error(f"{what} is a whole number from 0 to {end - 1}", "usage", 2)
-    return number
-
-
-def _callable(progress: Progress | None) -> Progress | None:
-    if progress is not None and not callable(progress):
-        raise TypeError("progress is a function of a fraction and the name of a stage")
-    return progress
-
-
-def _triple(what: str, values: Triple | None, default: Triple) -> list[float]:
-    try:
-        numbers = [float(value) for value in np.ravel(default if values is None else values)]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) != 3:
-        raise ValueError(f"{what} is three numbers, along x, y, z")
-    return numbers
-
-
-def _matrix(values: Matrix | None) -> list[list[float]]:
-    try:
-        rows = np.reshape(np.asarray(_IDENTITY if values is None else values, float), (3, 3))
-    except (TypeError, ValueError):
-        raise ValueError("direction is ITK's matrix: three rows of three numbers") from None
-    return [[float(value) for value in row] for row in rows]
-
-
-def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError("an image is no masked array: fill it, and give the mask as an image of its own")
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"an image holds real numbers, not {array.dtype}")
-    with np.errstate(over="ignore"):  # Infinite values are refused later.
-        return np.ascontiguousarray(array, np.float32)
-
-
 def _source_of(model: Path | LoadedModel, device: str, precision: str, threads: int) -> _core.ModelSource:
     if not isinstance(model, LoadedModel):
-        return _core.ModelSource(_folder_of(model), _text("device", device), _text("precision", precision), _whole("threads", threads, 4097))
+        return _core.ModelSource(_arguments.folder_of(model), _arguments.text("device", device), _arguments.text("precision", precision), _arguments.whole("threads", threads, 4097))
     if (device, precision, threads) != ("auto", "f32", 0):
         raise ValueError("device, precision and threads are for load(), where the model is loaded already")
     return model._source
-
-
-def _channel(name: str, image: Image, geometry: Geometry) -> _core.Channel:
-    if isinstance(image, (str, os.PathLike)):
-        return _core.Channel(name, _place(image))
-    spacing, origin, direction = geometry
-    array: NDArray[Any] | None
-    owner = image
-    if isinstance(image, np.ndarray):
-        array = image
-    elif hasattr(image, "GetPixelIDTypeAsString"):
-        if "label" in image.GetPixelIDTypeAsString():
-            raise TypeError("an image is no label map: make it an image of labels first")
-        array = import_module("SimpleITK").GetArrayViewFromImage(image)
-        spacing, origin = image.GetSpacing(), image.GetOrigin()
-        direction = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2).tolist()
-    elif hasattr(image, "GetBufferedRegion"):
-        itk = import_module("itk")
-        try:
-            image.Update()  # what it comes from, in a pipeline
-        except RuntimeError:
-            raise Error("the pipeline of an itk.Image failed: call its Update() to see why", "input.unreadable", 11) from None
-        owner = type(image).New()
-        owner.Graft(image)  # which may let go of its voxels meanwhile
-        try:
-            array = itk.array_view_from_image(owner)
-        except (RuntimeError, KeyError):
-            array = None
-        if array is None:
-            raise TypeError("an itk.Image has no voxels that are real numbers: keep what it comes from, and call its Update()")
-        spacing = list(image.GetSpacing())
-        origin = list(image.TransformIndexToPhysicalPoint(image.GetBufferedRegion().GetIndex()))
-        direction = itk.array_from_matrix(image.GetDirection()).tolist()
-    else:
-        raise TypeError(f"an image is a path, a NumPy array, a SimpleITK.Image or an itk.Image, not {type(image).__name__}")
-    voxels = _float32(array)
-    if array.ndim != 3:
-        raise ValueError(f"an image has the three axes z, y, x, not {array.ndim}")
-    return _core.Channel(
-        name, voxels, _triple("spacing", spacing, (1, 1, 1)), _triple("origin", origin, (0, 0, 0)), _matrix(direction), owner
-    )

@@ -14,7 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 
 import oncotome
-from test_package import WithFolder
+from oncotome._error import from_program
+from package_tests import WithFolder
 
 MODEL = "brain-mass-t1c"
 SLICES = np.zeros((2, 32, 32), np.float32)
@@ -84,7 +85,7 @@ class Arguments(WithFolder):
             self.assertNotIn(SECRET, text)
 
     def test_options_of_the_program_are_told_as_arguments(self):
-        error = oncotome._error("choose --device cpu; choose one with --study UID; name it with --input T1=PATH; or --brain-model; name one with "
+        error = from_program("choose --device cpu; choose one with --study UID; name it with --input T1=PATH; or --brain-model; name one with "
                                 "--configuration, or its folder; series --x--", "usage", 2)
         self.assertEqual(str(error), 'choose device="cpu"; choose one with study="UID"; name it with {"T1": PATH}; or brain_model; name one '
                                      'by its folder; series --x--')
@@ -158,11 +159,14 @@ class Arguments(WithFolder):
         self.assertEqual(failed, [])
 
     def test_python_ends_while_a_daemon_thread_computes(self):
+        """Also what it asks for from within, in its progress."""
         code = ("import threading, time, numpy, oncotome\n"
                 "picture, started = numpy.zeros((64, 64)), threading.Event()\n"
+                "def classify(progress):\n"
+                f"    oncotome.classify(picture, {MODEL!r}, threads=1, progress=progress)\n"
                 "def work():\n"
                 "    while True:\n"
-                f"        oncotome.classify(picture, {MODEL!r}, threads=1)\n"
+                "        classify(lambda *_: classify(None))\n"
                 "        started.set()\n"
                 "for _ in range(2):\n"
                 "    threading.Thread(target=work, daemon=True).start()\n"
