@@ -2,8 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
+#include "oncotome/core/json.h"
 #include "oncotome/dicom/scan.h"
 #include "oncotome/engine/model_package.h"
 #include "picture_processor.h"

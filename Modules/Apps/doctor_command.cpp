@@ -6,10 +6,10 @@
 #include <vtkVersion.h>
 
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/core/process.h"
 #include "oncotome/engine/backend.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "oncotome/core/job.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/graph.h"
 
 namespace oncotome::apps {

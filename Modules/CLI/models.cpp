@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 
 namespace oncotome::cli {
 namespace {

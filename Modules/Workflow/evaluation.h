@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "oncotome/core/job.h"
+#include "oncotome/core/json.h"
 #include "oncotome/core/volume.h"
 #include "oncotome/engine/model_package.h"
 #include "oncotome/engine/overlap.h"

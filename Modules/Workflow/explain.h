@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "oncotome/core/job.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/backend.h"
 
 namespace oncotome::workflow {

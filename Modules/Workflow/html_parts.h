@@ -2,9 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+
+#include "oncotome/core/json.h"
 
 /// What pages for readers of images are put together from. All text that is returned is inert markup.
 namespace oncotome::workflow::html {

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "inputs.h"
+#include "oncotome/core/json.h"
 #include "oncotome/dicom/segmentation.h"
 #include "oncotome/engine/lesion_classes.h"
 #include "oncotome/engine/session.h"

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "oncotome/core/json.h"
 
 namespace oncotome::workflow {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "inputs.h"
 #include "oncotome/core/job.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/backend.h"
 #include "oncotome/engine/model_package.h"
 

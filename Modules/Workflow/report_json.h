@@ -2,9 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "inputs.h"
+#include "oncotome/core/json.h"
 #include "oncotome/core/lesion.h"
 #include "oncotome/engine/session.h"
 

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 
+#include "oncotome/core/json.h"
 #include "oncotome/render/pictures.h"
 #include "timings.h"
 

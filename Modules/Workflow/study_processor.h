@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
 #include "inputs.h"
+#include "oncotome/core/json.h"
 #include "oncotome/dicom/segmentation.h"
 #include "oncotome/engine/backend.h"
 

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "oncotome/core/json.h"
 
 namespace oncotome::workflow {
 

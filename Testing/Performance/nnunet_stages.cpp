@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "nnunet/case.h"
 #include "nnunet/plans.h"
 #include "nnunet/predict.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/core/process.h"
 #include "oncotome/engine/weight_file.h"
 #include "volume_io.h"

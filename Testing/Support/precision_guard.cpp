@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/core/process.h"
 #include "oncotome/engine/session.h"
 #include "volume_io.h"

@@ -5,12 +5,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <random>
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/job.h"
+#include "oncotome/core/json.h"
 #include "oncotome/dicom/scan.h"
 #include "oncotome/dicom/segmentation.h"
 #include "series_writer.h"

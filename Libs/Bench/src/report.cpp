@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iomanip>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "oncotome/bench/bench.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 
 namespace oncotome::bench {
 namespace {

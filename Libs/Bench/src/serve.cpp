@@ -2,12 +2,12 @@
 #include <chrono>
 #include <fstream>
 #include <istream>
-#include <nlohmann/json.hpp>
 #include <ostream>
 #include <sstream>
 
 #include "contestants.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/core/parallel.h"
 #include "oncotome/engine/safetensors.h"
 #include "oracle.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/bench/bench.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "cases.h"

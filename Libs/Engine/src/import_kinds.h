@@ -3,10 +3,10 @@
 
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "oncotome/core/json.h"
 #include "oncotome/engine/tensor.h"
 
 namespace oncotome::engine {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/model_package.h"
+#include "oncotome/core/json.h"
 
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 
@@ -76,7 +76,7 @@ std::vector<Label> read_labels(const json& j) {
     label.name = item.at("name").get<std::string>();
     label.category = read_code(item.at("category"));
     label.type = read_code(item.at("type"));
-    const std::vector<std::uint8_t> color = read_bytes(item.at("color"));
+    const auto color = item.at("color").get<std::vector<std::uint8_t>>();
     if (color.size() != 3) invalid_package("a color has three values");
     std::copy(color.begin(), color.end(), label.color_rgb.begin());
     label.lesion = item.at("lesion").get<bool>();
@@ -159,7 +159,7 @@ ModelPackage read_description(const json& j) {
   const bool has_labels = !j.contains("image") || j.contains("labels");
   if (has_labels) p.labels = read_labels(j.at("labels"));
   for (const json& region : j.value("regions", json::array()))
-    p.regions.push_back({region.at("name").get<std::string>(), read_bytes(region.at("labels"))});
+    p.regions.push_back({region.at("name").get<std::string>(), region.at("labels").get<std::vector<std::uint8_t>>()});
   if (has_labels) p.lesion_min_volume_mm3 = j.at("lesion").at("min_volume_mm3").get<double>();
   return p;
 }
@@ -182,16 +182,6 @@ std::string read_text(const std::filesystem::path& path) {
 
 nlohmann::ordered_json read_json(const std::filesystem::path& path) {
   return parse_object<nlohmann::ordered_json>(read_text(path), path.filename().string());
-}
-
-std::vector<std::uint8_t> read_bytes(const json& j) {
-  std::vector<std::uint8_t> out;
-  for (const json& item : j) {
-    const auto value = item.get<std::int64_t>();
-    if (value < 0 || value > 255) invalid_package("label values and colors must be 0 to 255");
-    out.push_back(static_cast<std::uint8_t>(value));
-  }
-  return out;
 }
 
 bool ChannelRule::matches(const SeriesTraits& traits) const {

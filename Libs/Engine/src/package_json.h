@@ -2,9 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/model_package.h"
 
 namespace oncotome::engine {
@@ -35,9 +35,6 @@ std::string read_text(const std::filesystem::path& path);
 
 /// The two together.
 nlohmann::ordered_json read_json(const std::filesystem::path& path);
-
-/// Numbers of 0 to 255; nlohmann-json would wrap 258 to 2.
-std::vector<std::uint8_t> read_bytes(const nlohmann::json& j);
 
 /// A code's value, scheme and meaning. Throws nlohmann::json::exception.
 Code read_code(const nlohmann::json& j);

@@ -60,7 +60,7 @@ MeshNetInference read_meshnet(const json& j, const ModelPackage& package) {
 }  // namespace
 
 std::vector<std::uint8_t> read_class_labels(const json& j, std::int64_t out_channels) {
-  std::vector<std::uint8_t> labels = read_bytes(j.at("class_labels"));
+  auto labels = j.at("class_labels").get<std::vector<std::uint8_t>>();
   if (out_channels != static_cast<std::int64_t>(labels.size()) || labels[0] != 0)
     invalid_package("class_labels must name one label per class, background 0 first");
   return labels;

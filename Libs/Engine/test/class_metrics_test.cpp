@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/class_metrics.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/error.h"
 

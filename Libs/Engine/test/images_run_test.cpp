@@ -5,10 +5,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/calibration.h"
 #include "oncotome/engine/lesion_classes.h"
 #include "oncotome/engine/safetensors.h"

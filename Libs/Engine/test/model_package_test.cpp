@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/model_package.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"

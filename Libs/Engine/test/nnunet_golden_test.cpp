@@ -8,10 +8,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "nnunet/case.h"
 #include "nnunet/predict.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/model_package.h"
 #include "oncotome/engine/weight_file.h"
 

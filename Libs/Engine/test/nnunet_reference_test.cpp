@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "../src/nnunet/accumulators.h"
 #include "../src/nnunet/export.h"
+#include "oncotome/core/json.h"
 
 namespace {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/safetensors.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/error.h"
 #include "oncotome/engine/weight_file.h"

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "oncotome/core/json.h"
 #include "oncotome/engine/weight_file.h"
 
 namespace {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/weight_file.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/error.h"
 #include "stored_file.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MONAI's networks against MONAI's own output; Testing/Golden/make_monai_fixtures.py tells how the files are made.
 #include "oncotome/engine/monai.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -8,7 +9,6 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Networks against independent implementations; Testing/Golden/make_network_fixtures.py and make_conv_unet_fixtures.py
 // tell how the files are made.
+#include "oncotome/core/json.h"
 #include "oncotome/engine/networks.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "nnunet/plans.h"
 #include "oncotome/core/error.h"

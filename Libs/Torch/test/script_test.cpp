@@ -7,9 +7,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "oncotome/core/digest.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/safetensors.h"
 #include "oncotome/engine/session.h"
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "oncotome/core/json.h"
 #include "oncotome/core/parallel.h"
 #include "oncotome/engine/networks.h"
 #include "oncotome/engine/noise.h"

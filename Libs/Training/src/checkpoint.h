@@ -2,10 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "network.h"
+#include "oncotome/core/json.h"
 
 namespace oncotome::training {
 

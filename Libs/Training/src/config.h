@@ -2,12 +2,12 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "oncotome/core/json.h"
 #include "oncotome/engine/classification.h"
 #include "oncotome/engine/graph.h"
 #include "oncotome/engine/networks.h"

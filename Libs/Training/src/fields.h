@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 
 namespace oncotome::training {
 

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "oncotome/core/json.h"
 #include "oncotome/engine/class_metrics.h"
 
 namespace oncotome::training {

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "config.h"
+#include "oncotome/core/json.h"
 #include "oncotome/training/training.h"
 #include "samples.h"
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "images.h"
 #include "losses.h"
 #include "metrics.h"
+#include "oncotome/core/json.h"
 #include "optimizer.h"
 
 namespace oncotome::training {

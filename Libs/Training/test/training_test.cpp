@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/training/training.h"
+#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "oncotome/core/draws.h"

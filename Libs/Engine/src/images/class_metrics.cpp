@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/class_metrics.h"
+#include "oncotome/core/json.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "oncotome/core/draws.h"

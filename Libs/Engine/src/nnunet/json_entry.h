@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 
 namespace oncotome::engine::nnunet {
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
-
+#include "oncotome/core/json.h"
 #include "oncotome/engine/nnunet.h"
 
 namespace oncotome::engine::nnunet {

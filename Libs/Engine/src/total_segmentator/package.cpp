@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "../nnunet/package.h"
 #include "../package_json.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "total_segmentator_tables.h"
 
 namespace oncotome::engine::total_segmentator {

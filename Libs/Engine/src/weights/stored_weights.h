@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "element_type.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/weight_file.h"
 #include "stored_bytes.h"
 
