@@ -94,8 +94,11 @@ class Segmentation {
     request.device = engine::parse_device(values_.text("device"));
     request.precision = engine::parse_precision(values_.text("precision"));
     request.threads = values_.integer("threads");
-    found_ = workflow::find_tumors(package_, inputs_, std::move(request), run_.part(0.04, 0.98));
-    for (const auto* texts : {&found_.corrections, &found_.doubts})
+    const Job job = run_.part(0.04, 0.98);
+    job.report("load model", 0);
+    const auto model = engine::Model::load(package_, request.device, request.threads, request.precision);
+    found_ = workflow::find_tumors(*model, inputs_, std::move(request), job);
+    for (const auto* texts : {&found_.segmentation.corrections, &found_.segmentation.doubts})
       for (const std::string& text : *texts) run_.note(text);
     double volume_mm3 = 0;
     for (const Lesion& lesion : found_.lesions.lesions) volume_mm3 += lesion.volume_mm3;
@@ -112,9 +115,10 @@ class Segmentation {
       cli::write_table(table,
                        cli::measurement_table(found_.lesions.lesions, found_.lesions.ids, &first, package_.labels));
     const std::string& path = values_.text("outputSegmentation");
-    const auto fields = workflow::slicer_segmentation_fields(found_.labels, package_.labels, package_.region);
+    const auto fields =
+        workflow::slicer_segmentation_fields(found_.segmentation.labels, package_.labels, package_.region);
     write_file_atomically(path, true, [&](const std::filesystem::path& temporary) {
-      workflow::write_volume_file(temporary.string(), found_.labels, fields);
+      workflow::write_volume_file(temporary.string(), found_.segmentation.labels, fields);
     });
   }
 

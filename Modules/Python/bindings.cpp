@@ -200,16 +200,21 @@ PYBIND11_MODULE(_core, m) {
       });
 
   py::class_<StudyResult, std::shared_ptr<StudyResult>>(m, "Result")
-      .def_property_readonly("labels",
-                             [](const py::object& self) { return voxels_of(self, self.cast<StudyResult&>().labels); })
+      .def_property_readonly(
+          "labels",
+          [](const py::object& self) { return voxels_of(self, self.cast<StudyResult&>().segmentation.labels); })
       .def_property_readonly(
           "lesion_ids", [](const py::object& self) { return voxels_of(self, self.cast<StudyResult&>().lesions.ids); })
-      .def_property_readonly("spacing", [](const StudyResult& r) { return tuple_of(r.labels.geometry.spacing_mm); })
-      .def_property_readonly("origin", [](const StudyResult& r) { return tuple_of(r.labels.geometry.origin_mm); })
-      .def_property_readonly("direction", [](const StudyResult& r) { return direction_of(r.labels.geometry); })
+      .def_property_readonly("spacing",
+                             [](const StudyResult& r) { return tuple_of(r.segmentation.labels.geometry.spacing_mm); })
+      .def_property_readonly("origin",
+                             [](const StudyResult& r) { return tuple_of(r.segmentation.labels.geometry.origin_mm); })
+      .def_property_readonly("direction",
+                             [](const StudyResult& r) { return direction_of(r.segmentation.labels.geometry); })
       .def_property_readonly("lesions", [](const StudyResult& r) { return py::tuple(py::cast(r.lesions.lesions)); })
-      .def_property_readonly("corrections", [](const StudyResult& r) { return py::tuple(py::cast(r.corrections)); })
-      .def_property_readonly("doubts", [](const StudyResult& r) { return py::tuple(py::cast(r.doubts)); })
+      .def_property_readonly("corrections",
+                             [](const StudyResult& r) { return py::tuple(py::cast(r.segmentation.corrections)); })
+      .def_property_readonly("doubts", [](const StudyResult& r) { return py::tuple(py::cast(r.segmentation.doubts)); })
       .def_property_readonly("model", [](const StudyResult& r) { return r.package; })
       .def(
           "write",

@@ -39,10 +39,10 @@ class Processor {
     how.device = request_.model.device;
     how.precision = request_.model.precision;
     how.threads = request_.model.threads;
-    how.model = request_.model.loaded;
     how.seed = request_.seed;
     how.voxels = std::move(voxels_);
-    StudyResult found = workflow::find_tumors(package_, inputs_, std::move(how), part_of(job_, 0.05, 1));
+    job_.report("load model", 0.05);
+    StudyResult found = workflow::find_tumors(*model_.loaded(), inputs_, std::move(how), part_of(job_, 0.06, 1));
     if (workflow::is_resampled(reference()))
       workflow::mark_unmeasured(*reference().series, found.lesions.ids, found.lesions.lesions);
     job_.report("measure", 1);
@@ -53,9 +53,8 @@ class Processor {
   const workflow::ChannelInput& reference() const { return inputs_.channels[package_.reference_channel]; }
 
   workflow::StudyInputs read_paths(const ModelPackage& package, workflow::InputRequest input) const {
-    const Job reading = part_of(job_, 0, 0.05);
-    const workflow::UnpackedInput unpacked = workflow::unpack(input, reading);
-    return read_inputs(package, input, reading);
+    const workflow::UnpackedInput unpacked = workflow::unpack(input, part_of(job_, 0, 0.01));
+    return read_inputs(package, input, part_of(job_, 0.01, 0.05));
   }
 
   void read() {
@@ -151,10 +150,11 @@ void write_labels(const StudyResult& result, const std::string& path) {
   std::string lower = path;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   if (workflow::ends_with(lower, ".seg.nrrd"))
-    fields = workflow::slicer_segmentation_fields(result.labels, result.package.labels, result.package.region);
+    fields =
+        workflow::slicer_segmentation_fields(result.segmentation.labels, result.package.labels, result.package.region);
   workflow::guarded(ErrorCode::input_unreadable, [&] {
     write_file_atomically(path, true, [&](const std::filesystem::path& temporary) {
-      workflow::write_volume_file(temporary.string(), result.labels, fields);
+      workflow::write_volume_file(temporary.string(), result.segmentation.labels, fields);
     });
   });
 }

@@ -30,7 +30,7 @@ struct StudyRequest {
 
 using StudyResult = workflow::Tumors;
 
-/// Reads, conditions, segments and measures. Reports to `job` with fractions that may step back. Throws Error alone.
+/// Reads, conditions, segments and measures. Throws Error alone.
 StudyResult segment_study(const StudyRequest& request, const Job& job);
 
 /// Writes labels as .seg.nrrd, .nrrd, .nii or .nii.gz; a file appears whole or not at all, and replaces another. Throws

@@ -79,16 +79,17 @@ json explain_image(const ExplainRequest& request, const Job& job) {
   std::size_t k = request.class_name.empty() ? 0 : class_of(request.class_name, inference.classes);
   AtomicDirectory folder(request.output_folder, request.replace ? "explanation.json" : "");
   const engine::Explainer explainer(package, request.layer, request.device, request.threads);
-  job.report("read", 0.1);
-  const Input input =
-      is_flat ? read_picture_input(request.image, package, job) : read_volume_input(request.image, package, job);
+  const Job reading = part_of(job, 0.1, 0.2);
+  reading.report("read", 0);
+  const Input input = is_flat ? read_picture_input(request.image, package, reading)
+                              : read_volume_input(request.image, package, reading);
   job.report("classify", 0.2);
   const auto model = engine::Model::load(package, request.device, request.threads);
-  const engine::Classification found = engine::classify(*model, input.raw, job);
+  const engine::Classification found = engine::classify(*model, input.raw, part_of(job, 0.2, 0.5));
   const std::vector<double>& p = found.probabilities;
   if (request.class_name.empty()) k = static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());
   job.report("explain", 0.5);
-  const engine::Explainer::Explanation seen = explainer.explain(input.raw, k, job);
+  const engine::Explainer::Explanation seen = explainer.explain(input.raw, k, part_of(job, 0.5, 0.8));
 
   job.report("draw pictures", 0.8);
   const auto file = [&](const std::string& name) { return (folder.path() / name).string(); };

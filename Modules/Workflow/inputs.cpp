@@ -234,24 +234,24 @@ UnpackedInput unpack(InputRequest& request, const Job& job) {
 }
 
 StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request, const Job& job) {
-  const std::vector<Candidate> candidates = find_candidates(package, request, job);
+  const std::vector<Candidate> candidates = find_candidates(package, request, part_of(job, 0, 0.2));
   std::vector<std::optional<std::string>> by_hand(package.channels.size());
   for (const auto& [name, path] : request.by_hand) {
     auto& place = by_hand[package.channel_index(name)];
     if (place) throw Error(ErrorCode::usage, "channel " + name + " is given twice");
     place = path;
   }
-  const auto candidate_by_hand = [&](const std::string& name, const std::string& path) {
-    try {
-      return candidate_at(path, package.modality, job);
-    } catch (const Error& e) {
-      throw Error(e.code(), "channel " + name + ": " + e.what());
-    }
-  };
   // What was named wrongly is told before what is missing.
   std::vector<std::optional<Candidate>> named(package.channels.size());
-  for (std::size_t i = 0; i < named.size(); ++i)
-    if (by_hand[i]) named[i] = candidate_by_hand(package.channels[i].name, *by_hand[i]);
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    if (!by_hand[i]) continue;
+    const double step = 0.2 / static_cast<double>(named.size()), begin = 0.2 + step * static_cast<double>(i);
+    try {
+      named[i] = candidate_at(*by_hand[i], package.modality, part_of(job, begin, begin + step));
+    } catch (const Error& e) {
+      throw Error(e.code(), "channel " + package.channels[i].name + ": " + e.what());
+    }
+  }
   // A file that was given itself tells nothing that rules could be asked about.
   const bool is_file = request.paths.size() == 1 && is_volume_file(request.paths[0]);
   const bool takes_any = named.size() == 1 && (is_file || package.channels[0].rules.empty());
@@ -274,7 +274,7 @@ StudyInputs read_inputs(const ModelPackage& package, const InputRequest& request
   inputs.from_dicom = true;
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     const Job reading([&job, i, &chosen](std::string_view, double fraction) {
-      job.report("read", (static_cast<double>(i) + fraction) / static_cast<double>(chosen.size()));
+      job.report("read", 0.4 + 0.6 * (static_cast<double>(i) + fraction) / static_cast<double>(chosen.size()));
     });
     reading.report("read", 0.0);
     auto& [candidate, how] = chosen[i];

@@ -2,10 +2,7 @@
 #include "lesion_classes.h"
 
 #include <algorithm>
-
-#include "itkCommand.h"
-#include "itkLesionClassificationFilter.h"
-#include "itkOncotomeBridge.h"
+#include <variant>
 
 namespace oncotome::workflow {
 
@@ -35,25 +32,6 @@ std::vector<std::size_t> classifier_channels(const engine::ModelPackage& classif
     out.push_back(static_cast<std::size_t>(found - package.channels.begin()));
   }
   return out;
-}
-
-std::vector<engine::LesionFinding> classify_study(const std::shared_ptr<const engine::Model>& classifier,
-                                                  const std::vector<std::size_t>& channels, const StudyInputs& inputs,
-                                                  const LesionVolume& lesions, const Job& job) {
-  const auto filter = itk::LesionClassificationFilter<itk::Image<float, 3>>::New();
-  filter->SetModel(classifier);
-  for (unsigned int i = 0; i < channels.size(); ++i)
-    filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs.channels[channels[i]].volume));
-  filter->SetLesionImage(itk::OncotomeBridge::ViewOf(lesions));
-  filter->AddObserver(itk::ProgressEvent(), [&](const itk::EventObject&) {
-    try {
-      job.report("classify", filter->GetProgress());
-    } catch (const Error&) {
-      filter->AbortGenerateDataOn();
-    }
-  });
-  filter->Update();
-  return filter->GetFindings();
 }
 
 json classes_json(const std::vector<engine::ClassLabel>& classes) {

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
 #include <vector>
 
-#include "inputs.h"
 #include "oncotome/core/json.h"
 #include "oncotome/dicom/segmentation.h"
 #include "oncotome/engine/lesion_classes.h"
-#include "oncotome/engine/session.h"
+#include "oncotome/engine/model_package.h"
 
 namespace oncotome::workflow {
 
@@ -19,11 +17,6 @@ bool has_classes(const engine::ModelPackage& package);
 /// for a package without classes, Error{precondition_unmet} for another modality, Error{channel_missing}.
 std::vector<std::size_t> classifier_channels(const engine::ModelPackage& classifier,
                                              const engine::ModelPackage& package);
-
-/// Classes of the numbered lesions (itk::LesionClassificationFilter), in their order. Reports 0 to 1. Throws Error.
-std::vector<engine::LesionFinding> classify_study(const std::shared_ptr<const engine::Model>& classifier,
-                                                  const std::vector<std::size_t>& channels, const StudyInputs& inputs,
-                                                  const LesionVolume& lesions, const Job& job);
 
 /// The classes of a package, with codes where they have some.
 nlohmann::json classes_json(const std::vector<engine::ClassLabel>& classes);

@@ -17,8 +17,8 @@ constexpr std::size_t kMostOnSheet = 7;
 
 }  // namespace
 
-void draw_study(const render::Scene& scene, const fs::path& folder, json& report, Timings& timings,
-                const std::function<void(double)>& tell) {
+void draw_study(const render::Scene& scene, const fs::path& folder, json& report, Timings& timings, const Job& job) {
+  job.report("draw pictures", 0);
   fs::create_directory(folder / "images");
   const auto file = [&](const std::string& name) {
     report["files"].push_back(name);
@@ -30,7 +30,7 @@ void draw_study(const render::Scene& scene, const fs::path& folder, json& report
     std::snprintf(name, sizeof name, "images/lesion-%03u.png", static_cast<unsigned>(scene.lesions[i].id));
     render::write_key_slice(file(name), scene, scene.lesions[i]);
     report["lesions"][i]["picture"] = name;
-    tell(0.5 * static_cast<double>(i + 1) / static_cast<double>(lesions));
+    job.report("draw pictures", 0.5 * static_cast<double>(i + 1) / static_cast<double>(lesions));
   }
   if (lesions > kMostPictures)
     report["doubts"].push_back("only the " + std::to_string(kMostPictures) + " largest lesions have a picture");

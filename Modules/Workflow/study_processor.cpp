@@ -5,14 +5,10 @@
 #include <ctime>
 #include <fstream>
 
-#include "conditioning.h"
 #include "evaluation.h"
+#include "find_tumors.h"
 #include "guarded.h"
 #include "html_report.h"
-#include "itkCommand.h"
-#include "itkLesionMeasurementFilter.h"
-#include "itkOncotomeBridge.h"
-#include "itkTumorSegmentationImageFilter.h"
 #include "lesion_classes.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/digest.h"
@@ -29,9 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using engine::ModelPackage;
 using nlohmann::json;
-
-using LabelImage = itk::Image<std::uint8_t, 3>;
-using SegmentationFilter = itk::TumorSegmentationImageFilter<itk::Image<float, 3>, LabelImage>;
 
 // SOURCE_DATE_EPOCH, where it is set, makes a run repeat byte for byte (reproducible-builds.org).
 std::time_t job_time() {
@@ -75,19 +68,16 @@ class Processor {
     }
     AtomicDirectory folder(request_.output_folder, request_.replace ? "report.json" : "");
     folder_ = folder.path();
-    const Job reading([this](std::string_view s, double f) { tell(s, f); });
     InputRequest input = request_.input;
-    const UnpackedInput unpacked = unpack(input, reading);
-    inputs_ = read_inputs(package_, input, reading);
+    const UnpackedInput unpacked = unpack(input, part_of(job_, 0, 0.02));
+    inputs_ = read_inputs(package_, input, part_of(job_, 0.02, 0.08));
     for (const char* format : {"seg", "seg-fractional", "sr", "labelmap", "rtstruct", "sc"})
       if (!reference().series && request_.formats.count(format) > 0)
         throw Error(ErrorCode::usage, std::string(format) + " needs DICOM input; leave it out of --formats");
     if (!request_.mask_file.empty()) mask_ = read_labels(request_.mask_file, "the mask");
     if (!request_.truth_file.empty()) truth_ = read_labels(request_.truth_file, "the truth");
     timings_.lap("read");
-    condition_channels();
-    segment();
-    measure();
+    find();
     classify();
     describe();
     if (wants("nrrd")) {
@@ -114,21 +104,6 @@ class Processor {
         throw Error(ErrorCode::usage, "the output folder is or holds an input; choose another");
   }
 
-  // Every stage has its span of the whole, so that the job's progress only rises.
-  void tell(std::string_view stage, double fraction) const {
-    struct Span {
-      std::string_view stage;
-      double begin, end;
-    };
-    static constexpr Span kSpans[] = {
-        {"scan", 0, 0.03},           {"read", 0.03, 0.08},         {"register", 0.08, 0.4},
-        {"bias field", 0.08, 0.4},   {"extract brain", 0.08, 0.4}, {"load model", 0.4, 0.41},
-        {"segment", 0.41, 0.9},      {"measure", 0.9, 0.92},       {"classify", 0.92, 0.93},
-        {"write DICOM", 0.93, 0.95}, {"draw pictures", 0.95, 1}};
-    for (const Span& span : kSpans)
-      if (span.stage == stage) job_.report(stage, span.begin + (span.end - span.begin) * fraction);
-  }
-
   bool wants(const std::string& format) const {
     static const std::set<std::string> kDefault{"seg", "sr", "nrrd", "png", "html"};
     return (request_.formats.empty() ? kDefault : request_.formats).count(format) > 0;
@@ -141,33 +116,8 @@ class Processor {
 
   const ChannelInput& reference() const { return inputs_.channels[package_.reference_channel]; }
 
-  // Update with progress to the job and its cancel to the filter.
-  void run_filter(itk::ProcessObject* filter, const char* stage) {
-    filter->AddObserver(itk::ProgressEvent(), [this, filter, stage](const itk::EventObject&) {
-      try {
-        tell(stage, filter->GetProgress());
-      } catch (const Error&) {
-        filter->AbortGenerateDataOn();
-      }
-    });
-    filter->Update();
-  }
-
-  void condition_channels() {
-    const ConditioningRequest request{request_.brain_model_folder, request_.device, request_.threads,
-                                      request_.precision, !mask_.voxels.empty()};
-    Conditioning done =
-        condition(package_, inputs_, request, Job([this](std::string_view s, double f) { tell(s, f); }));
-    for (const auto& [step, note] : done.steps) report_["preparation"].push_back({{"step", step}, {"note", note}});
-    report_["corrections"] = inputs_.corrections;
-    for (const std::string& text : done.corrections) report_["corrections"].push_back(text);
-    inputs_.doubts.insert(inputs_.doubts.end(), done.doubts.begin(), done.doubts.end());
-    brain_ = std::move(done.brain);
-    timings_.lap("condition");
-  }
-
-  void segment() {
-    tell("load model", 0.0);
+  void find() {
+    job_.report("load model", 0.08);
     const auto model = engine::Model::load(package_, request_.device, request_.threads, request_.precision);
     if (request_.classifier_folder.empty() && classifier_) classifier_model_ = model;
     package_ = model->package();
@@ -175,60 +125,58 @@ class Processor {
     device_ = model->backend().device();
     timings_.lap("load model");
 
-    const auto filter = SegmentationFilter::New();
-    filter->SetModel(model);
-    filter->SetSeed(request_.seed);
-    filter->SetFromDicom(inputs_.from_dicom);
-    filter->SetWithProbabilities(wants("seg-fractional"));
-    filter->SetWithEntropy(request_.entropy);
-    for (unsigned int i = 0; i < inputs_.channels.size(); ++i)
-      filter->SetInput(i, itk::OncotomeBridge::ViewOf(inputs_.channels[i].volume));
-    const LabelVolume& mask = mask_.voxels.empty() ? brain_ : mask_;
-    if (!mask.voxels.empty()) filter->SetMaskImage(itk::OncotomeBridge::ViewOf(mask));
-    run_filter(filter, "segment");
+    TumorRequest request;
+    request.mask = std::move(mask_);
+    request.brain_model_folder = request_.brain_model_folder;
+    request.device = request_.device;
+    request.precision = request_.precision;
+    request.threads = request_.threads;
+    request.seed = request_.seed;
+    request.probabilities = wants("seg-fractional");
+    request.entropy = request_.entropy;
+    Tumors found = find_tumors(*model, inputs_, std::move(request), part_of(job_, 0.09, 0.92));
     notes_ = model->notes();
-    labels_ = itk::OncotomeBridge::VolumeOf<std::uint8_t>(filter->GetOutput());
-    labels_.geometry = reference().volume.geometry;
-    for (const auto& [stage, ms] : filter->GetSegmentation().timings_ms) timings_.add(stage, ms);
-    probabilities_ = filter->GetSegmentation().probabilities;
-    if (request_.entropy) write_volume_file(file("entropy.nii.gz"), filter->GetSegmentation().entropy);
-    if (const auto& statistics = filter->GetSegmentation().statistics; !statistics.empty())
-      report_["statistics"] = statistics_json(statistics, package_.labels);
+    if (request_.entropy) write_volume_file(file("entropy.nii.gz"), found.segmentation.entropy);
+    for (const auto& [stage, ms] : found.segmentation.timings_ms) timings_.add(stage, ms);
     timings_.skip();
-    for (const auto& [step, note] : filter->GetSegmentation().steps)
+    if (const auto& statistics = found.segmentation.statistics; !statistics.empty())
+      report_["statistics"] = statistics_json(statistics, package_.labels);
+    for (const auto& [step, note] : found.segmentation.steps)
       report_["preparation"].push_back({{"step", step}, {"note", note}});
-    for (const std::string& text : filter->GetSegmentation().corrections) report_["corrections"].push_back(text);
-    if (is_resampled(reference()))
+    report_["corrections"] = found.segmentation.corrections;
+    report_["doubts"] = found.segmentation.doubts;
+    labels_ = std::move(found.segmentation.labels);
+    probabilities_ = std::move(found.segmentation.probabilities);
+    lesions_ = std::move(found.lesions);
+    identify();
+    if (is_resampled(reference())) {
       report_["corrections"].push_back(
           "measurements, pictures, NRRD and NIfTI lie on the regular grid; the DICOM segmentation lies on the slices");
-    for (const std::string& doubt : filter->GetSegmentation().doubts) inputs_.doubts.push_back(doubt);
+      mark_unmeasured(*reference().series, lesions_.ids, lesions_.lesions);
+    }
+    timings_.lap("identify");
   }
 
-  void measure() {
-    tell("measure", 0.0);
-    const auto filter = itk::LesionMeasurementFilter<LabelImage>::New();
-    filter->SetInput(itk::OncotomeBridge::ViewOf(labels_));
-    filter->SetLabels(package_.labels);
-    filter->SetMinimumVolume(package_.lesion_min_volume_mm3);
-    run_filter(filter, "measure");
-    lesions_ = filter->GetLesions();
-    lesion_ids_ = itk::OncotomeBridge::VolumeOf<std::uint16_t>(filter->GetOutput());
-    lesion_ids_.geometry = labels_.geometry;
+  // The same lesion of the same images by the same weights is known again by its UID.
+  void identify() {
     labels_digest_ = sha256_hex({reinterpret_cast<const char*>(labels_.voxels.data()), labels_.voxels.size()});
     const std::string source = reference().series ? reference().series->series_uid : labels_digest_;
-    for (Lesion& lesion : lesions_)
+    for (Lesion& lesion : lesions_.lesions)
       lesion.tracking_uid = make_uid("lesion " + std::to_string(lesion.id) + " of " + source + " by " +
                                      package_.weights_sha256 + " labels " + labels_digest_);
-    if (is_resampled(reference())) mark_unmeasured(*reference().series, lesion_ids_, lesions_);
-    timings_.lap("measure");
   }
 
   void classify() {
     if (!classifier_) return;
     if (!classifier_model_)
       classifier_model_ = engine::Model::load(*classifier_, request_.device, request_.threads, request_.precision);
-    const Job part([this](std::string_view s, double f) { tell(s, f); });
-    findings_ = classify_study(classifier_model_, classifier_channels_, inputs_, lesion_ids_, part);
+    std::vector<engine::ChannelView> views;
+    for (const std::size_t c : classifier_channels_) {
+      const Volume<float>& volume = inputs_.channels[c].volume;
+      views.push_back({volume.geometry, volume.voxels.data()});
+    }
+    findings_ = engine::classify_lesions(*classifier_model_, views, lesions_.ids.geometry,
+                                         engine::lesion_boxes(lesions_.ids), part_of(job_, 0.92, 0.93));
     timings_.lap("classify");
   }
 
@@ -242,16 +190,15 @@ class Processor {
       input["study_uid"] = reference().series->study_uid;
       input["frame_of_reference_uid"] = reference().series->frame_of_reference_uid;
     }
-    input["mask"] = !mask_.voxels.empty();
+    input["mask"] = !request_.mask_file.empty();
     for (const ChannelInput& channel : inputs_.channels) input["channels"].push_back(channel_json(channel));
     input["geometry"] = geometry_json(labels_.geometry);
-    report_["doubts"] = inputs_.doubts;
     if (std::abs(labels_.geometry.axis[2][2]) < 0.7)
       report_["doubts"].push_back(
           "the slices are not axial: longest axial diameters were taken in the plane of the slices");
     report_["labels"] = labels_json(labels_, package_.labels);
     report_["lesions"] = json::array();
-    for (const Lesion& lesion : lesions_) {
+    for (const Lesion& lesion : lesions_.lesions) {
       report_["lesions"].push_back(lesion_json(lesion, package_.labels));
       if (lesion.touches_border)
         report_["doubts"].push_back("lesion " + std::to_string(lesion.id) +
@@ -261,7 +208,7 @@ class Processor {
                                     " reaches interpolated or missing parts of the images: its measurements are "
                                     "uncertain, and may be lower bounds");
     }
-    report_["finding"] = finding_text(lesions_);
+    report_["finding"] = finding_text(lesions_.lesions);
     report_["definitions"] = definitions_json();
     if (request_.entropy)
       report_["definitions"]["entropy"] = "of the labels' probabilities at each voxel of entropy.nii.gz, in nats";
@@ -286,8 +233,8 @@ class Processor {
   dicom::ResultContext context() const {
     dicom::ResultContext context = result_context(request_, package_, inputs_, labels_digest_, time_);
     context.label_volume = &labels_;
-    context.lesions = lesions_;
-    context.lesion_volume = &lesion_ids_;
+    context.lesions = lesions_.lesions;
+    context.lesion_volume = &lesions_.ids;
     if (!classifier_) return context;
     context.classifier = context.provenance;
     context.classifier.model_name = classifier_->name;
@@ -308,11 +255,11 @@ class Processor {
     if (wants("labelmap")) dicom::write_label_map(file("labelmap.dcm"), context);
     if (wants("rtstruct")) dicom::write_structure_set(file("structures.dcm"), context);
     if (!wants("seg") && !wants("sr")) return;
-    tell("write DICOM", 0.0);
+    job_.report("write DICOM", 0.93);
     const std::string path = file("segmentation.dcm");
     const dicom::SegmentationReceipt receipt = dicom::write_segmentation(path, context);
-    for (std::size_t i = 0; i < lesions_.size(); ++i)
-      report_["lesions"][i]["segment_number"] = receipt.segment_of_lesion.at(lesions_[i].id);
+    for (std::size_t i = 0; i < lesions_.lesions.size(); ++i)
+      report_["lesions"][i]["segment_number"] = receipt.segment_of_lesion.at(lesions_.lesions[i].id);
     timings_.lap("write SEG");
     if (wants("sr")) {
       dicom::write_report(file("report.dcm"), context, path, receipt);
@@ -321,7 +268,6 @@ class Processor {
   }
 
   void draw() {
-    tell("draw pictures", 0.0);
     const ChannelInput& shown = inputs_.channels[package_.display_channel];
     Volume<float> image;
     const bool same = same_grid(shown.volume.geometry, labels_.geometry);
@@ -329,12 +275,12 @@ class Processor {
     render::Scene scene;
     scene.image = same ? &shown.volume : &image;
     scene.labels = &labels_;
-    scene.lesion_ids = &lesion_ids_;
+    scene.lesion_ids = &lesions_.ids;
     scene.label_table = package_.labels;
-    scene.lesions = lesions_;
+    scene.lesions = lesions_.lesions;
     scene.modality = package_.modality;
     scene.image_name = shown.name;
-    draw_study(scene, folder_, report_, timings_, [this](double fraction) { tell("draw pictures", fraction); });
+    draw_study(scene, folder_, report_, timings_, part_of(job_, 0.95, 1));
     if (wants("sc")) {
       const render::Picture sheet = summary_sheet(report_, folder_);
       dicom::write_secondary_capture(file("summary.dcm"), context(), sheet.width, sheet.height, sheet.rgb);
@@ -369,10 +315,9 @@ class Processor {
   const std::time_t time_;
   fs::path folder_;
   StudyInputs inputs_;
-  LabelVolume mask_, brain_, truth_, labels_;
+  LabelVolume mask_, truth_, labels_;
   std::vector<engine::ProbabilityMap> probabilities_;
-  std::vector<Lesion> lesions_;
-  LesionVolume lesion_ids_;
+  engine::LesionSet lesions_;
   std::optional<ModelPackage> classifier_;
   std::vector<std::size_t> classifier_channels_;
   std::shared_ptr<const engine::Model> classifier_model_;

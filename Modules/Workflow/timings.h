@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "oncotome/core/json.h"
+#include "oncotome/core/stopwatch.h"
 
 namespace oncotome::workflow {
 
@@ -14,13 +14,9 @@ namespace oncotome::workflow {
 class Timings {
  public:
   /// The time since the last lap or skip() goes to this stage.
-  void lap(const std::string& stage) {
-    const auto now = std::chrono::steady_clock::now();
-    add(stage, std::chrono::duration<double, std::milli>(now - last_).count());
-    last_ = now;
-  }
+  void lap(const std::string& stage) { add(stage, watch_.lap_ms()); }
   void add(const std::string& stage, double ms) { rows_.emplace_back(stage, ms); }
-  void skip() { last_ = std::chrono::steady_clock::now(); }
+  void skip() { watch_.lap_ms(); }
 
   nlohmann::json to_json() const {
     double total = 0;
@@ -31,7 +27,7 @@ class Timings {
   }
 
  private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  Stopwatch watch_;
   std::vector<std::pair<std::string, double>> rows_;
 };
 

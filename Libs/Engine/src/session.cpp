@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/session.h"
+#include "oncotome/core/stopwatch.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +11,6 @@
 #include "oncotome/core/digest.h"
 #include "oncotome/engine/calibration.h"
 #include "oncotome/engine/inference.h"
-#include "stopwatch.h"
 #include "total_segmentator/session.h"
 
 namespace oncotome::engine {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "../stopwatch.h"
+#include "oncotome/core/stopwatch.h"
 
 namespace oncotome::engine {
 

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../stopwatch.h"
 #include "array.h"
 #include "finish.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
+#include "oncotome/core/stopwatch.h"
 #include "oncotome/engine/inference.h"
 
 namespace oncotome::engine::monai {

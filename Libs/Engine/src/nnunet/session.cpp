@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../stopwatch.h"
+#include "oncotome/core/stopwatch.h"
 #include "oncotome/engine/calibration.h"
 #include "oncotome/engine/weight_file.h"
 #include "postprocess.h"

@@ -6,9 +6,9 @@
 #include <cstdio>
 
 #include "../nnunet/session.h"
-#include "../stopwatch.h"
 #include "coarse_grid.h"
 #include "labels.h"
+#include "oncotome/core/stopwatch.h"
 #include "oncotome/engine/components.h"
 
 namespace oncotome::engine::total_segmentator {

@@ -3,10 +3,11 @@
 
 #include <chrono>
 
-namespace oncotome::engine {
+namespace oncotome {
 
 class Stopwatch {
  public:
+  /// Since it was made, or since the last lap.
   double lap_ms() {
     const auto now = std::chrono::steady_clock::now();
     const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
@@ -18,4 +19,4 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace oncotome::engine
+}  // namespace oncotome
