@@ -19,25 +19,6 @@ LesionClassificationFilter<TInputImage, TClassImage>::LesionClassificationFilter
 
 template <typename TInputImage, typename TClassImage>
 void
-LesionClassificationFilter<TInputImage, TClassImage>::VerifyPreconditions() ITKv5_CONST
-{
-  if (!m_Model)
-  {
-    itkExceptionMacro(<< "no model is set");
-  }
-  const auto & channels = m_Model->package().channels;
-  for (unsigned int i = 0; i < channels.size(); ++i)
-  {
-    if (this->GetInput(i) == nullptr)
-    {
-      itkExceptionMacro(<< "input " << i << " is not set: it is the channel " << channels[i].name);
-    }
-  }
-  Superclass::VerifyPreconditions();
-}
-
-template <typename TInputImage, typename TClassImage>
-void
 LesionClassificationFilter<TInputImage, TClassImage>::GenerateOutputInformation()
 {
   if (this->GetLesionImage() != nullptr)
@@ -52,53 +33,32 @@ LesionClassificationFilter<TInputImage, TClassImage>::GenerateOutputInformation(
 
 template <typename TInputImage, typename TClassImage>
 void
-LesionClassificationFilter<TInputImage, TClassImage>::GenerateInputRequestedRegion()
-{
-  for (const auto & name : this->GetInputNames())
-  {
-    if (auto * input = dynamic_cast<ImageBase<3> *>(this->ProcessObject::GetInput(name)))
-    {
-      input->SetRequestedRegionToLargestPossibleRegion();
-    }
-  }
-}
-
-template <typename TInputImage, typename TClassImage>
-void
-LesionClassificationFilter<TInputImage, TClassImage>::EnlargeOutputRequestedRegion(DataObject * output)
-{
-  output->SetRequestedRegionToLargestPossibleRegion();
-}
-
-template <typename TInputImage, typename TClassImage>
-void
 LesionClassificationFilter<TInputImage, TClassImage>::GenerateData()
 {
+  const auto model = this->GetModel();
   m_Findings.clear();
+  m_ClassNames.clear();
   oncotome::LesionVolume                   lesions;
   std::vector<oncotome::engine::LesionBox> boxes = m_Boxes;
   OncotomeBridge::RunAsJob(this,
                            [&](const oncotome::Job & job)
                            {
-                             std::vector<oncotome::Volume<float>>       volumes;
-                             std::vector<oncotome::engine::ChannelView> channels;
-                             const std::size_t                          count = m_Model->package().channels.size();
-                             volumes.reserve(count);
-                             for (unsigned int i = 0; i < count; ++i)
-                             {
-                               volumes.push_back(OncotomeBridge::VolumeOf<float>(this->GetInput(i)));
-                               channels.push_back({ volumes.back().geometry, volumes.back().voxels.data() });
-                             }
+                             std::vector<oncotome::Volume<float>> copies;
+                             const auto                           channels = this->ViewChannels(copies);
                              if (this->GetLesionImage() != nullptr)
                              {
                                lesions = OncotomeBridge::VolumeOf<std::uint16_t>(this->GetLesionImage());
                                boxes = oncotome::engine::lesion_boxes(lesions);
                              }
                              const oncotome::Geometry & grid =
-                                 this->GetLesionImage() != nullptr ? lesions.geometry : volumes[0].geometry;
-                             m_Findings = oncotome::engine::classify_lesions(*m_Model, channels, grid, boxes, job);
+                                 this->GetLesionImage() != nullptr ? lesions.geometry : channels[0].geometry;
+                             m_Findings = oncotome::engine::classify_lesions(*model, channels, grid, boxes, job);
                            });
 
+  for (const auto & label : oncotome::engine::image_inference(model->package()).classes)
+  {
+    m_ClassNames.push_back(label.name);
+  }
   this->AllocateOutputs();
   TClassImage * output = this->GetOutput();
   output->FillBuffer(0);
@@ -135,7 +95,6 @@ void
 LesionClassificationFilter<TInputImage, TClassImage>::PrintSelf(std::ostream & os, Indent indent) const
 {
   Superclass::PrintSelf(os, indent);
-  os << indent << "Model: " << (m_Model ? m_Model->package().name : "(not set)") << std::endl;
   os << indent << "Boxes: " << m_Boxes.size() << std::endl;
   os << indent << "Findings: " << m_Findings.size() << std::endl;
 }

@@ -12,9 +12,11 @@ namespace itk
  * \brief Moves one 3-D scan of a patient onto another by a rigid transform, without resampling it.
  *
  * The output holds the moving image's voxels as they are; its origin and direction are turned and shifted so that it
- * lies on the fixed image. Mattes mutual information (doi 10.1109/TMI.2003.809072), three resolutions, regular step
- * gradient descent. The same input gives the same output: samples are drawn from a fixed seed and summed by one thread.
- * An abort takes effect within an iteration and raises ProcessAborted.
+ * lies on the fixed image. They are the output's information, so that the images are read and registered when it is
+ * updated (as AutoCropLabelMapFilter does), before any data is asked for. Mattes mutual information
+ * (doi 10.1109/TMI.2003.809072), three resolutions, regular step gradient descent. The same input gives the same
+ * output: samples are drawn from a fixed seed and summed by one thread. An abort takes effect within an iteration and
+ * raises ProcessAborted.
  *
  * \ingroup OncotomeFilters
  */
@@ -85,6 +87,12 @@ protected:
   GenerateData() override;
 
 private:
+  /** Finds the transform. */
+  void
+  FindTransform();
+  /** Gives the output the moving image's place after the transform. */
+  void
+  MoveOutput();
   static PointType
   CenterOfGrid(const TImage * image);
   static PointType

@@ -45,7 +45,25 @@ template <typename TImage>
 void
 RigidChannelRegistrationFilter<TImage>::GenerateOutputInformation()
 {
+  for (const char * name : { "FixedImage", "MovingImage" })
+  {
+    DataObject * input = this->ProcessObject::GetInput(name);
+    input->SetRequestedRegionToLargestPossibleRegion();
+    input->Update();
+  }
+  this->SetAbortGenerateData(false);
+  this->UpdateProgress(0);
+  try
+  {
+    this->FindTransform();
+  }
+  catch (const ProcessAborted &)
+  {
+    this->InvokeEvent(AbortEvent());
+    throw;
+  }
   this->GetOutput()->CopyInformation(this->GetMovingImage());
+  this->MoveOutput();
 }
 
 template <typename TImage>
@@ -127,10 +145,12 @@ RigidChannelRegistrationFilter<TImage>::InformationOf(TransformType * transform)
     spacing[axis] *= steps;
     size[axis] = std::max<SizeValueType>(1, static_cast<SizeValueType>(static_cast<double>(size[axis]) / steps));
   }
-  region.SetSize(size);
+  PointType first;
+  fixed->TransformIndexToPhysicalPoint(region.GetIndex(), first);
+  region = typename TImage::RegionType(size);
   metric->SetFixedImage(fixed);
   metric->SetMovingImage(this->GetMovingImage());
-  metric->SetVirtualDomain(spacing, fixed->GetOrigin(), fixed->GetDirection(), region);
+  metric->SetVirtualDomain(spacing, first, fixed->GetDirection(), region);
   metric->SetMovingTransform(transform);
   metric->SetNumberOfHistogramBins(32);
   metric->SetUseMovingImageGradientFilter(false);
@@ -139,6 +159,10 @@ RigidChannelRegistrationFilter<TImage>::InformationOf(TransformType * transform)
   {
     metric->Initialize();
     return -metric->GetValue();
+  }
+  catch (const MemoryAllocationError &)
+  {
+    throw;
   }
   catch (const ExceptionObject &)
   {
@@ -234,7 +258,7 @@ RigidChannelRegistrationFilter<TImage>::Measure()
 
 template <typename TImage>
 void
-RigidChannelRegistrationFilter<TImage>::GenerateData()
+RigidChannelRegistrationFilter<TImage>::FindTransform()
 {
   const TImage *  fixed = this->GetFixedImage();
   const TImage *  moving = this->GetMovingImage();
@@ -275,13 +299,24 @@ RigidChannelRegistrationFilter<TImage>::GenerateData()
     this->Measure();
   }
   m_InformationAfter = this->InformationOf(m_Transform);
+}
 
+template <typename TImage>
+void
+RigidChannelRegistrationFilter<TImage>::MoveOutput()
+{
   auto inverse = TransformType::New();
   m_Transform->GetInverse(inverse);
-  TImage * output = this->GetOutput();
-  output->Graft(moving);
-  output->SetOrigin(inverse->TransformPoint(moving->GetOrigin()));
-  output->SetDirection(inverse->GetMatrix() * moving->GetDirection());
+  this->GetOutput()->SetOrigin(inverse->TransformPoint(this->GetMovingImage()->GetOrigin()));
+  this->GetOutput()->SetDirection(inverse->GetMatrix() * this->GetMovingImage()->GetDirection());
+}
+
+template <typename TImage>
+void
+RigidChannelRegistrationFilter<TImage>::GenerateData()
+{
+  this->GetOutput()->Graft(this->GetMovingImage());
+  this->MoveOutput();
 }
 
 template <typename TImage>

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -103,6 +104,12 @@ TEST_F(LesionClassificationFilter, Each_lesion_has_the_class_of_its_largest_slic
   EXPECT_EQ(findings[1].lesion_id, 4);
   EXPECT_EQ(findings[0].classification.probabilities, ByHand(0, 30, 0, 24, 2).probabilities);
   EXPECT_EQ(findings[1].classification.probabilities, ByHand(0, 30, 0, 24, 5).probabilities);
+  EXPECT_EQ(m_Filter->GetNumberOfFindings(), 2u);
+  EXPECT_EQ(m_Filter->GetLesionNumber(1), 4u);
+  const std::array<std::string, 3> names{ "one", "two", "three" };
+  EXPECT_EQ(m_Filter->GetLesionClass(1), names[*findings[1].classification.best()]);
+  EXPECT_EQ(m_Filter->GetLesionProbability(1, 2), findings[1].classification.probabilities[2]);
+  EXPECT_THROW(m_Filter->GetLesionProbability(2, 0), std::out_of_range);
   const auto classes = itk::OncotomeBridge::VolumeOf<std::uint16_t>(m_Filter->GetOutput());
   EXPECT_TRUE(oncotome::same_grid(classes.geometry, m_Lesions.geometry, 1e-9));
   for (std::size_t i = 0; i < classes.voxels.size(); ++i)

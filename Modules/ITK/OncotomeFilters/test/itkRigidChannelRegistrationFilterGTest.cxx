@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "itkRigidChannelRegistrationFilter.h"
 
+#include <unistd.h>
+
 #include <cmath>
+#include <cstdio>
 
 #include "itkCommand.h"
 #include "itkGTest.h"
+#include "itkImageFileReader.h"
+#include "itkImageFileWriter.h"
+#include "itkNrrdImageIO.h"
 #include "itkOncotomeBridge.h"
 
 namespace
@@ -132,10 +138,49 @@ TEST_F(RigidChannelRegistrationFilter, Aligned_scans_are_seen_as_such_by_the_coa
   EXPECT_LT(iterations, all);
 }
 
+// A writer takes the geometry from the output's information, before it asks for voxels.
+TEST_F(RigidChannelRegistrationFilter, A_writer_behind_it_writes_the_moved_grid)
+{
+  const std::string path = testing::TempDir() + "moved-" + std::to_string(::getpid()) + ".nrrd";
+  const auto        writer = itk::ImageFileWriter<ImageType>::New();
+  writer->SetImageIO(itk::NrrdImageIO::New());
+  writer->SetInput(m_Filter->GetOutput());
+  writer->SetFileName(path);
+  writer->Update();
+  const auto reader = itk::ImageFileReader<ImageType>::New();
+  reader->SetImageIO(itk::NrrdImageIO::New());
+  reader->SetFileName(path);
+  reader->Update();
+  std::remove(path.c_str());
+  const auto moved = m_Filter->GetOutput()->GetOrigin(), written = reader->GetOutput()->GetOrigin();
+  EXPECT_GT((moved - m_Filter->GetMovingImage()->GetOrigin()).GetNorm(), 5);
+  EXPECT_LT((moved - written).GetNorm(), 1e-3);
+}
+
+TEST_F(RigidChannelRegistrationFilter, A_fixed_image_whose_index_is_not_zero_is_the_same_image)
+{
+  m_Filter->Update();
+  const double               before = m_Filter->GetInformationBefore();
+  const auto                 cut = itk::OncotomeBridge::ViewOf(m_Fixed);
+  const ImageType::IndexType first{ { 7, -5, 11 } };
+  ImageType::PointType       origin;
+  const ImageType::IndexType back{ { -7, 5, -11 } };
+  cut->TransformIndexToPhysicalPoint(back, origin);
+  cut->SetRegions(ImageType::RegionType(first, cut->GetLargestPossibleRegion().GetSize()));
+  cut->SetOrigin(origin);
+  m_Filter->SetFixedImage(cut);
+  m_Filter->Update();
+  EXPECT_NEAR(m_Filter->GetInformationBefore(), before, 1e-9);
+  EXPECT_NEAR(m_Filter->GetRotationAngle(), 180 / itk::Math::pi * 0.17, 1.0);
+}
+
 TEST_F(RigidChannelRegistrationFilter, An_abort_ends_it)
 {
   m_Filter->AddObserver(itk::ProgressEvent(), [this](const itk::EventObject &) { m_Filter->AbortGenerateDataOn(); });
+  bool told = false;
+  m_Filter->AddObserver(itk::AbortEvent(), [&told](const itk::EventObject &) { told = true; });
   EXPECT_THROW(m_Filter->Update(), itk::ProcessAborted);
+  EXPECT_TRUE(told);
 }
 
 } // namespace

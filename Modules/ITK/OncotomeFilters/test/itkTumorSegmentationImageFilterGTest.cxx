@@ -137,6 +137,16 @@ TEST_F(TumorSegmentationImageFilter, A_device_chosen_after_the_model_was_looked_
   EXPECT_THROW(m_Filter->Update(), itk::OncotomeException);
 }
 
+TEST_F(TumorSegmentationImageFilter, A_model_that_was_given_stays_whatever_is_chosen_for_loading_one)
+{
+  const auto filter = Filter::New();
+  filter->SetModel(m_Filter->GetModel());
+  filter->SetDevice("abacus");
+  EXPECT_EQ(filter->GetModel(), m_Filter->GetModel());
+  filter->SetModelDirectory(m_Filter->GetModelDirectory());
+  EXPECT_THROW(filter->GetModel(), itk::OncotomeException);
+}
+
 TEST_F(TumorSegmentationImageFilter, A_precision_chosen_after_the_model_was_looked_at_is_heeded)
 {
   m_Filter->SetPrecision("f16");
