@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 namespace oncotome::workflow {
 namespace {
@@ -16,6 +17,27 @@ std::string clean(std::string text) {
 
 std::string triplet(const Code& code) {
   return clean(code.scheme) + "^" + clean(code.value) + "^" + clean(code.meaning);
+}
+
+// SNOMED CT's codes among our terms that Slicer's "DICOM master list" lacks (its files of 2026-08); the extension's
+// own lists have them.
+constexpr int kOwnTypes[] = {
+    1626008,  3572006,   5329002,   5953002,   7610001,   11068009,  11994002,  12611008, 12989004, 14293000, 14806007,
+    15339008, 22565002,  22943007,  23215003,  23416004,  24915002,  25523003,  25888004, 28641004, 29700009, 29836001,
+    36054005, 36455000,  36470004,  36978003,  39976000,  41699000,  43993008,  45296009, 48535007, 49668003, 52988006,
+    53733008, 53884002,  55603005,  55641003,  56401006,  58830002,  59558009,  62413002, 62487009, 64864005, 65985001,
+    66794005, 67769002,  68455001,  68786006,  73071006,  75297007,  77644006,  78247007, 78333006, 82687006, 83936004,
+    87391001, 108371006, 110765007, 113205007, 127954009, 181674001, 244849004,
+};
+constexpr int kOwnRegions[] = {39937001, 123037004};
+
+// The list of Slicer's Terminologies module in which a code is found.
+template <std::size_t N>
+std::string list_of(const Code& code, const int (&own)[N]) {
+  const bool is_own = code.scheme != "SCT" || std::any_of(std::begin(own), std::end(own), [&](int value) {
+                        return code.value == std::to_string(value);
+                      });
+  return is_own ? "Oncotome" : "DICOM master list";
 }
 
 }  // namespace
@@ -44,9 +66,9 @@ std::map<std::string, std::string> slicer_segmentation_fields(const LabelVolume&
     fields[segment + "Extent"] = extent;
     fields[segment + "LabelValue"] = std::to_string(label.value);
     fields[segment + "Layer"] = "0";
-    fields[segment + "Tags"] = "TerminologyEntry:Segmentation category and type - DICOM master list~" +
-                               triplet(label.category) + "~" + triplet(label.type) +
-                               "~^^~Anatomic codes - DICOM master list~" + triplet(region) + "~^^|";
+    fields[segment + "Tags"] = "TerminologyEntry:Segmentation category and type - " + list_of(label.type, kOwnTypes) +
+                               "~" + triplet(label.category) + "~" + triplet(label.type) + "~^^~Anatomic codes - " +
+                               list_of(region, kOwnRegions) + "~" + triplet(region) + "~^^|";
   }
   return fields;
 }

@@ -5,6 +5,12 @@ import gzip
 import re
 import xml.etree.ElementTree as ET
 
+# Codes of SNOMED CT that tests use and that Slicer's SegmentationCategoryTypeModifier-DICOM-Master.json and
+# AnatomicRegionAndModifier-DICOM-Master.json have.
+SLICERS_MASTER_LIST = {"4147007", "79654002", "6574001", "108369006", "14799000", "27925004", "12738006", "39607008", "10200004", "78961009", "15776009",
+                       "64033007", "41216001", "80891009", "69695003", "71854001", "15825003", "38266002"}
+
+
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 # Of each tag, the attributes that are taken; others are ignored without a word.
 ATTRIBUTES = {
@@ -139,6 +145,7 @@ def segmentation_problems(path, labels, region):
         tags = dict(tag.split(":", 1) for tag in has("Tags").split("|") if tag)
         need(list(tags) == ["TerminologyEntry"] and has("Tags").endswith("|"), f"tags {tags}")
         parts = tags["TerminologyEntry"].split("~")
-        need(parts == ["Segmentation category and type - DICOM master list", triplet(label["category"]), triplet(label["type"]),
-                       "^^", "Anatomic codes - DICOM master list", triplet(region), "^^"], f"terminology {parts}")
+        list_of = lambda code: "DICOM master list" if code["value"] in SLICERS_MASTER_LIST else "Oncotome"
+        need(parts == [f"Segmentation category and type - {list_of(label['type'])}", triplet(label["category"]), triplet(label["type"]),
+                       "^^", f"Anatomic codes - {list_of(region)}", triplet(region), "^^"], f"terminology {parts}")
     return found

@@ -88,6 +88,17 @@ class Terminology(unittest.TestCase):
             category = ("SCT", "49755003", "Morphologically Altered Structure") if lesion == "true" else ("SCT", "123037004", "Anatomical Structure")
             self.assertIn(("SCT", value, meaning), self.categories[category])
 
+    def test_every_code_of_total_segmentator_and_what_files_of_segments_call_ours_is_there(self):
+        ours = {kind[:2] for kinds in self.categories.values() for kind in kinds}
+        source = (ROOT / "Modules/Workflow/seg_nrrd.cpp").read_text(encoding="utf-8")
+        types, regions = (set(re.findall(r"\d+", re.search(name + r"\[\] = \{([^}]*)\}", source)[1])) for name in ("kOwnTypes", "kOwnRegions"))
+        self.assertLessEqual({("SCT", value) for value in types}, ours)
+        self.assertLessEqual(regions, {r["CodeValue"] for r in self.regions["AnatomicCodes"]["AnatomicRegion"]})
+        terms = json.loads((ROOT / "Data/Terminology/total_segmentator.json").read_text(encoding="utf-8"))["terms"]
+        kinds = {kind[0] for _, kind, _ in terms.values()}
+        # Counted in Slicer's SegmentationCategoryTypeModifier-DICOM-Master.json, which has the others.
+        self.assertEqual((len(kinds & types), len(kinds - types)), (60, 50))
+
     @unittest.skipUnless(fake.REAL, "needs slicer-core")
     def test_slicer_loads_them_and_finds_a_label(self):
         import slicer
