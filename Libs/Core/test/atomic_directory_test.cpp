@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -45,17 +47,39 @@ TEST_F(AtomicDirectoryTest, Nothing_is_left_when_it_is_not_committed) {
 }
 
 TEST_F(AtomicDirectoryTest, What_a_killed_run_left_goes_when_the_next_one_starts) {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  boot = boot.substr(0, boot.find('-'));
   // No process has the number 2^22, the greatest that Linux allows, plus one.
-  const fs::path dead = base_ / ".partial-4194305-0-result", other = base_ / ".partial-4194305-0-another";
-  const fs::path alive = base_ / (".partial-" + std::to_string(::getpid()) + "-7-result");
-  for (const fs::path& folder : {dead, other, alive}) {
+  const std::string gone = ".partial-4194305-0.", here = ".partial-" + std::to_string(::getpid()) + "-7.";
+  const fs::path dead = base_ / (gone + boot + "-result"), another = base_ / (gone + boot + "-another"),
+                 file = base_ / (gone + boot + "-x.seg.nrrd"), same_elsewhere = base_ / (gone + "elsewhere-result");
+  const fs::path alive = base_ / (here + boot + "-result"), elsewhere = base_ / (gone + "elsewhere-another"),
+                 foreign = base_ / ".partial-4194305-0-another", locked = base_ / (gone + boot + "-locked");
+  for (const fs::path& folder : {dead, another, same_elsewhere, alive, elsewhere, foreign}) {
     fs::create_directories(folder);
     put(folder / "half", "1");
   }
+  put(file, "1");
+  put(locked, "1");
+  const int fd = ::open(locked.c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(fd, LOCK_EX), 0);
   const AtomicDirectory out(base_ / "result", "");
-  EXPECT_FALSE(fs::exists(dead));
-  EXPECT_TRUE(fs::exists(other));
-  EXPECT_TRUE(fs::exists(alive));
+  for (const fs::path& path : {dead, another, file, same_elsewhere}) EXPECT_FALSE(fs::exists(path)) << path;
+  for (const fs::path& path : {alive, elsewhere, foreign, locked}) EXPECT_TRUE(fs::exists(path)) << path;
+  ::close(fd);
+  oncotome::write_file_atomically(base_ / "b.txt", false, [](const fs::path& temporary) { put(temporary, "1"); });
+  EXPECT_FALSE(fs::exists(locked));
+}
+
+TEST_F(AtomicDirectoryTest, A_file_that_is_being_written_is_locked) {
+  oncotome::write_file_atomically(base_ / "a.txt", false, [](const fs::path& temporary) {
+    put(temporary, "1");
+    const int fd = ::open(temporary.c_str(), O_RDONLY);
+    EXPECT_EQ(::flock(fd, LOCK_EX | LOCK_NB), -1);
+    ::close(fd);
+  });
+  EXPECT_EQ(get(base_ / "a.txt"), "1");
 }
 
 TEST_F(AtomicDirectoryTest, A_commit_shows_everything_under_the_name_asked_for) {

@@ -12,6 +12,8 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <fstream>
+#include <string_view>
 #include <system_error>
 
 #include "oncotome/core/error.h"
@@ -43,10 +45,22 @@ fs::path absolute_place(const fs::path& place) {
   return out.has_filename() ? out : out.parent_path();
 }
 
+// Tells this machine since its start from others that write to the same folder.
+const std::string& boot() {
+  static const std::string id = [] {
+    std::string text;
+    std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), text);
+    return text.substr(0, text.find('-'));
+  }();
+  return id;
+}
+
+constexpr std::string_view kHead = ".partial-";
+
 // A name beside the place that nobody else has; ends as the place does, since writers look at the ending.
 fs::path temporary_beside(const fs::path& place, int attempt) {
-  return place.parent_path() /
-         (".partial-" + std::to_string(::getpid()) + "-" + std::to_string(attempt) + "-" + place.filename().string());
+  return place.parent_path() / (std::string(kHead) + std::to_string(::getpid()) + "-" + std::to_string(attempt) + "." +
+                                boot() + "-" + place.filename().string());
 }
 
 constexpr int kAttempts = 100;
@@ -59,29 +73,48 @@ int lock(const fs::path& path) {
   return -1;
 }
 
-// Removes the folders that killed runs left beside this place: their process is gone and, for those of other machines,
-// nobody holds the lock. A file that is being written has no lock, so files stay.
+// Whether it is the temporary name of a process that is gone: of any place on this machine since its start, else of the
+// same place.
+bool is_left_behind(std::string_view name, const std::string& place) {
+  if (name.substr(0, kHead.size()) != kHead) return false;
+  name.remove_prefix(kHead.size());
+  int process = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), process);
+  const std::size_t dot = name.find('.'), dash = name.find('-', dot);
+  if (error != std::errc{} || process <= 0 || *end != '-' || dash == std::string_view::npos) return false;
+  if (name.substr(dot + 1, dash - dot - 1) != boot() && name.substr(dash + 1) != place) return false;
+  return ::kill(process, 0) != 0 && errno == ESRCH;
+}
+
+// Removes what killed runs left beside this place. What another machine or container still writes is locked, but not
+// every file system tells machines of each other's locks.
 void sweep(const fs::path& place) {
-  const std::string head = ".partial-", tail = "-" + place.filename().string();
   std::error_code ec;
   for (fs::directory_iterator it(place.parent_path(), ec), end; !ec && it != end; it.increment(ec)) {
-    const std::string name = it->path().filename().string();
-    int process = 0, attempt = 0;
-    const char* const last = name.data() + name.size();
-    if (name.compare(0, head.size(), head) != 0) continue;
-    auto [at, error] = std::from_chars(name.data() + head.size(), last, process);
-    if (error != std::errc{} || at == last || *at != '-') continue;
-    const auto rest = std::from_chars(at + 1, last, attempt);
-    if (rest.ec != std::errc{} || tail != rest.ptr || process <= 0) continue;
-    if (::kill(process, 0) == 0 || errno != ESRCH) continue;
-    std::error_code ignored;
-    if (!fs::is_directory(it->symlink_status(ignored))) continue;
+    if (!is_left_behind(it->path().filename().string(), place.filename().string())) continue;
     const int fd = lock(it->path());
     if (fd < 0) continue;
+    std::error_code ignored;
     fs::remove_all(it->path(), ignored);
     ::close(fd);
   }
 }
+
+// A new file, locked as long as the object lives. Whoever writes it opens it again.
+class LockedFile {
+ public:
+  explicit LockedFile(const fs::path& path)
+      : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) {
+    if (fd_ < 0) unwritable("cannot make the output", errno);
+    ::flock(fd_, LOCK_EX | LOCK_NB);
+  }
+  ~LockedFile() { ::close(fd_); }
+  LockedFile(const LockedFile&) = delete;
+  LockedFile& operator=(const LockedFile&) = delete;
+
+ private:
+  const int fd_;
+};
 
 }  // namespace
 
@@ -181,7 +214,9 @@ void write_file_atomically(const fs::path& place, bool replace,
   if (fs::exists(status) && !replace)
     throw Error(ErrorCode::output_exists, "the output exists already; choose another, or add --overwrite");
   static std::atomic<int> next{0};  // Several threads may write to one place.
+  sweep(target);
   const fs::path temporary = temporary_beside(target, next++);
+  const LockedFile file(temporary);
   try {
     write(temporary);
     sync(temporary, O_RDONLY);

@@ -42,7 +42,8 @@ std::unique_ptr<AtomicDirectory> private_folder(const std::string& name);
 /// Whether a path is the other one or lies in it, links followed.
 bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
 
-/// The same for one file: `write` fills a temporary file beside the place, with the same ending. Throws what it throws,
+/// The same for one file: `write` fills a temporary file beside the place, with the same ending, which is there already
+/// and empty. Throws what it throws,
 /// and Error{output_exists} when there is a file already and `replace` is not set, Error{output_unwritable}.
 void write_file_atomically(const std::filesystem::path& place, bool replace,
                            const std::function<void(const std::filesystem::path& temporary)>& write);
