@@ -130,7 +130,7 @@ class Conditioner {
     if (fs::exists(beside / "model.json", ec)) return beside.lexically_normal().string();
     throw Error(ErrorCode::precondition_unmet,
                 "the input is not skull-stripped, as the model needs it, and there is no package " + name +
-                    " beside the model to do it; name one with --brain-model, or give a brain mask with --mask");
+                    " beside the model to do it: give a brain model, or a brain mask");
   }
 
   void extract_brain(const std::string& folder) {

@@ -81,7 +81,7 @@ class Misaligned(WithFolder):
 
     def test_a_head_with_its_skull_is_refused_without_a_brain_model_which_finds_the_brain(self):
         place, result, output = self.segment("head", skull=True)
-        self.assertEqual((output.returncode, "[precondition.unmet]" in output.stderr, "--brain-model" in output.stderr), (43, True, True), output.stderr)
+        self.assertEqual((output.returncode, "[precondition.unmet]" in output.stderr, "give a brain model" in output.stderr), (43, True, True), output.stderr)
         brain = self.folder / "brain"
         done("oncotome", "models", "import", need("model_brainchop_meshnet/mindgrab_skullstrip"), "--output", brain)
         channel = json.loads((brain / "model.json").read_text())["input"]["channels"][0]["name"]

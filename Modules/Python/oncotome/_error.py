@@ -24,5 +24,4 @@ def from_program(message: str, code: str, exit_code: int) -> Error:
     """With the program's options said in Python."""
     message = re.sub(r"--input (\S+)=PATH", r'{"\1": PATH}', message)
     message = re.sub(r"--(device|precision|study) (cpu|f32|UID)\b", r'\1="\2"', message)
-    message = re.sub(r"--(brain-model|mask)\b", lambda option: option[1].replace("-", "_"), message)
     return Error(message.replace("with --configuration, or its folder", "by its folder"), code, exit_code)

@@ -85,9 +85,9 @@ class Arguments(WithFolder):
             self.assertNotIn(SECRET, text)
 
     def test_options_of_the_program_are_told_as_arguments(self):
-        error = from_program("choose --device cpu; choose one with --study UID; name it with --input T1=PATH; or --brain-model; name one with "
+        error = from_program("choose --device cpu; choose one with --study UID; name it with --input T1=PATH; name one with "
                                 "--configuration, or its folder; series --x--", "usage", 2)
-        self.assertEqual(str(error), 'choose device="cpu"; choose one with study="UID"; name it with {"T1": PATH}; or brain_model; name one '
+        self.assertEqual(str(error), 'choose device="cpu"; choose one with study="UID"; name it with {"T1": PATH}; name one '
                                      'by its folder; series --x--')
 
     def test_one_file_is_the_only_channel(self):
