@@ -3,6 +3,7 @@
 # Whatever X_DIR names (ITK_DIR, VTK_DIR, DCMTK_DIR, Torch_DIR, GTest_DIR) is used as it is, and
 # -DONCOTOME_X_ARCHIVE=FILE (ITK, VTK, DCMTK, LibTorch, GoogleTest) is unpacked in the place of a download.
 include(ExternalProject)
+include(OncotomeSystemLibraries)
 include(${CMAKE_CURRENT_LIST_DIR}/artichoke.cmake)
 
 # oncotome_external(<name> DIR <variable> CONFIG <place of its CMake configuration under where it is installed>

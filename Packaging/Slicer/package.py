@@ -176,7 +176,7 @@ def lay_out(top, version, revision, options, staged):
     shutil.copytree(staged / "share" / "oncotome" / "Models", private / "Models")
     description = (options.build / "Oncotome.s4ext").read_text()
     (share_dir / "Oncotome.s4ext").write_text(description.replace("scmrevision REVISION", f"scmrevision {revision}"))
-    for name in ("LICENSE", "NOTICE"):
+    for name in ("LICENSE.txt", "NOTICE"):
         shutil.copy(ROOT / name, share_dir / "Oncotome")
     text = ["# Libraries in this archive", "",
             f"Needs an x86-64 Linux with glibc {glibc_needed(elfs)} or later, and nothing else.", "",

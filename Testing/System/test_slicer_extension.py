@@ -65,17 +65,19 @@ class Extension(WithFolder):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue((build / "packaged").exists())
 
-        packaged = []
+        packaged, kinds = [], set()
         for path in (build / ".cmake" / "api" / "v1" / "reply").glob("directory-*.json"):
             for installer in json.loads(path.read_text()).get("installers", []):
                 if not installer.get("isExcludeFromAll") and "destination" in installer:
+                    kinds.add(installer["type"])
                     packaged += [(installer["destination"], str(entry["from"] if isinstance(entry, dict) else entry).split("/")[-1])
-                                 for entry in installer["paths"]]
+                                 for entry in installer.get("paths", [])]
         self.assertEqual([place for place, _ in packaged if not place.startswith("lib/Slicer-9.9/")], [])
         modules = {name for place, name in packaged if place == "lib/Slicer-9.9/cli-modules"}
         self.assertEqual(modules, {m + end for m in ("LesionClassification", "LesionMeasurement", "TumorSegmentation") for end in ("", ".xml")})
         self.assertLessEqual({"liboncotome_core.so", "liboncotome_engine.so"}, {name for _, name in packaged})
         self.assertIn(("lib/Slicer-9.9/qt-scripted-modules", "Oncotome.py"), packaged)
+        self.assertIn("runtimeDependencySet", kinds)  # with the libraries of this machine that the modules link
 
 
 class SuperBuild(WithFolder):
@@ -97,6 +99,11 @@ class SuperBuild(WithFolder):
         refused = subprocess.run(["cmake", "--build", build, "--target", "GoogleTest"], capture_output=True, text=True)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("does not match expected value", refused.stdout + refused.stderr)
+
+        # What the system has to bring is looked for before hours of building.
+        result = configure(self.folder / "bare", *options, "-DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("PNG", result.stderr)
 
         result = configure(self.folder / "absent", *options[:-1], f"-DVTK_DIR={self.folder}/nowhere")
         self.assertNotEqual(result.returncode, 0)
