@@ -101,18 +101,22 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         if self.logic:
-            self.logic.abandon()
+            self.abandon()
         self.removeObservers()
 
     def onReload(self):
         """Reloads OncotomeLib too: Slicer reloads this file only."""
-        self.logic.abandon()
+        self.abandon()
         for name in ("models", "parameters", "terminology", "samples", "results", "run", "logic"):
             importlib.reload(sys.modules[f"OncotomeLib.{name}"])
         super().onReload()
 
-    def onSceneStartClose(self, caller, event):
+    def abandon(self):
+        self._progressBar.setCommandLineModuleNode(None)  # it does not own the node
         self.logic.abandon()
+
+    def onSceneStartClose(self, caller, event):
+        self.abandon()
         self.setParameters(None)
 
     def onSceneEndClose(self, caller, event):

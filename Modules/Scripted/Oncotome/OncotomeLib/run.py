@@ -39,7 +39,7 @@ class CliRun:
     :param parameters: of the CLI module: strings, numbers, booleans and nodes.
     :param onChange: called with the run on progress and new output.
     :param onEnd: called once with the run and its error (RunError, RunCancelled) or None. By then outputs are in the
-        scene. Temporary nodes are removed first.
+        scene and temporary nodes gone; the CLI module's node goes after it, as widgets may look at it.
     :param temporaries: nodes that are removed when the run ends; createdNodes only when it fails or is cancelled.
     """
 
@@ -50,6 +50,7 @@ class CliRun:
         self.output, self.outputs = "", {}
         self.node = slicer.cli.createNode(self._module, parameters)
         self._tag = None
+        self._cancelRequested = self._abandoned = False
 
     @property
     def progress(self) -> int:
@@ -73,19 +74,23 @@ class CliRun:
     def cancel(self) -> None:
         """Asks for the end; onEnd follows when the process is gone."""
         if self.node:
+            self._cancelRequested = True
             self.node.Cancel()
 
     def abandon(self) -> None:
-        """Cancels and forgets: onEnd is not called. For a scene that closes or a module that goes away."""
-        if self.node:
-            self._onChange = self._onEnd = None
-            self.node.Cancel()
-            self._release()
-            self._removeCreated()
+        """Cancels and forgets: onEnd is not called. For a scene that closes or a module that goes away.
+
+        The nodes go when the process has: Slicer may still be writing them.
+        """
+        self._onChange = self._onEnd = None
+        self._abandoned = True
+        self.cancel()
 
     def _onModified(self, caller, event) -> None:
         if self.node is None or self._tag is None:
             return
+        if self._cancelRequested and self.node.GetStatus() == self.node.Running:
+            self.node.Cancel()  # Slicer, once the inputs are written, says that it runs without a look at what was asked
         self.output = self.node.GetOutputText()
         if self._onChange:
             self._onChange(self)
@@ -97,19 +102,6 @@ class CliRun:
             # Slicer still works with the node while it tells of the change.
             qt.QTimer.singleShot(0, self._end)
 
-    def _release(self) -> None:
-        if self._tag is not None:
-            self.node.RemoveObserver(self._tag)
-            self._tag = None
-        slicer.mrmlScene.RemoveNode(self.node)
-        self.node = None
-        for node in self._temporaries:
-            slicer.mrmlScene.RemoveNode(node)
-
-    def _removeCreated(self) -> None:
-        for node in self._createdNodes:
-            slicer.mrmlScene.RemoveNode(node)
-
     def _end(self) -> None:
         if self.node is None:
             return
@@ -120,8 +112,18 @@ class CliRun:
             error = RunError(errorOf(text))
         elif not status & self.node.Completed:
             error = RunCancelled("Cancelled.")
-        self._release()
-        if error:
-            self._removeCreated()
-        if self._onEnd:
-            self._onEnd(self, error)
+        _remove(self._temporaries)
+        if error or self._abandoned:
+            _remove(self._createdNodes)
+        try:
+            if self._onEnd:
+                self._onEnd(self, error)
+        finally:
+            _remove([self.node])
+            self.node = None
+
+
+def _remove(nodes) -> None:
+    for node in nodes:
+        if node.GetScene():  # a scene that was closed has removed them itself
+            slicer.mrmlScene.RemoveNode(node)

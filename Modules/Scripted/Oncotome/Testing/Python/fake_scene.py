@@ -20,6 +20,9 @@ class Node:
     def GetID(self):
         return self.id
 
+    def GetScene(self):
+        return self.scene
+
     def GetClassName(self):
         return self.className
 
@@ -227,7 +230,8 @@ class Scene(Node):
         return node
 
     def RemoveNode(self, node):
-        self.nodes.pop(node.id, None)
+        del self.nodes[node.id]
+        node.scene = None
 
     def GetNodeByID(self, id):
         return self.nodes.get(id)
@@ -246,7 +250,8 @@ class Scene(Node):
 
     def Clear(self, removeSingletons=False):
         self.InvokeEvent(self.StartCloseEvent)
-        self.nodes = {id: node for id, node in self.nodes.items() if node.singleton and not removeSingletons}
+        for node in [node for node in self.nodes.values() if removeSingletons or not node.singleton]:
+            self.RemoveNode(node)
         for node in self.nodes.values():
             node.parameters.clear()
             node.references.clear()

@@ -79,6 +79,16 @@ class Cli:
         run_timers()
 
 
+class ProgressBar(Any):
+    """slicer.qSlicerCLIProgressBar: its node must be there as long as it has one."""
+
+    node = None
+
+    def setCommandLineModuleNode(self, node):
+        assert self.node is None or self.node.GetScene()
+        self.node = node
+
+
 # Qt
 
 
@@ -289,7 +299,7 @@ def install():
     util.errorDisplay = util.errors.append
     util.getNodesByClass = nodes_of
     slicer.util = util
-    slicer.qSlicerCLIProgressBar = Any
+    slicer.qSlicerCLIProgressBar = ProgressBar
     sys.modules.update({"slicer": slicer, "vtk": vtk, "qt": qt, "slicer.ScriptedLoadableModule": base, "slicer.i18n": i18n, "slicer.util": util})
     reset()
 

@@ -107,6 +107,13 @@ class Logic(unittest.TestCase):
         run.cancel()
         self.assertEqual([type(e) for e in self.ends], [RunCancelled])
 
+    def test_cancel_while_slicer_writes_the_inputs(self):
+        run = self.start()
+        run.cancel()
+        self.assertEqual(run.node.GetStatus(), run.node.Cancelling)
+        run.node.SetStatus(run.node.Running)  # as Slicer's thread does when it has written them
+        self.assertEqual(run.node.GetStatus(), run.node.Cancelling)
+
     def test_an_abandoned_run_says_nothing_and_leaves_nothing(self):
         seen = []
         node = self.start(onChange=seen.append).node
@@ -116,7 +123,26 @@ class Logic(unittest.TestCase):
         node.SetStatus(node.Cancelled)
         fake.run_timers()
         self.assertFalse(self.ends or seen)
+        self.logic.abandon()  # with nothing to abandon
+        self.start()
+        self.logic.abandon()
+        self.slicer.cli.finish(fill=fill)  # before it could be stopped
         self.assertEqual((fake.count("vtkMRMLSegmentationNode"), fake.count("vtkMRMLCommandLineModuleNode")), (0, 0))
+
+    def test_what_an_abandoned_run_reads_stays_until_its_process_is_gone(self):
+        segmentation = self.logic.process(self.volumes, None, "demo-brain-phantom").outputs["segmentation"]
+        node = self.logic.measure(segmentation, self.volumes[2], waitForCompletion=False).node
+        self.logic.abandon()
+        self.assertEqual((fake.count("vtkMRMLLabelMapVolumeNode"), fake.count("vtkMRMLCommandLineModuleNode")), (1, 1))
+        node.SetStatus(node.Cancelled)
+        fake.run_timers()
+        self.assertEqual((fake.count("vtkMRMLLabelMapVolumeNode"), fake.count("vtkMRMLCommandLineModuleNode")), (0, 0))
+
+    def test_the_cli_modules_node_outlives_the_word_of_the_end(self):
+        there = []
+        run = self.logic.process(self.volumes, None, "demo-brain-phantom", waitForCompletion=False, onEnd=lambda run, error: there.append(run.node.GetScene()))
+        self.slicer.cli.finish(fill=fill)
+        self.assertEqual((there, run.node), ([self.slicer.mrmlScene], None))
 
     def test_one_run_at_a_time(self):
         self.start()

@@ -142,7 +142,9 @@ class Panel(unittest.TestCase):
     def test_a_scene_that_closes_ends_the_run_and_a_new_one_begins_empty(self):
         self.run_it()
         node = self.slicer.cli.runs[-1][2]
+        self.assertIs(self.widget._progressBar.node, node)
         self.slicer.mrmlScene.Clear(False)
+        self.assertIsNone(self.widget._progressBar.node)
         self.assertEqual(node.GetStatus(), node.Cancelling)
         self.assertIsNone(self.widget.logic.run)
         self.assertEqual((self.widget.parameters.model, self.ui.lesionTable.rows, self.ui.applyButton.text), ("", 0, "Apply"))
