@@ -72,15 +72,20 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        # After panel.setMRMLScene: the selectors must have heard of the end of an import before.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         ui.modelSearch.connect("textChanged(QString)", self.listModels)
         ui.modelList.connect("itemSelectionChanged()", self.onModelSelected)
-        for selector in (*self._channelSelectors, ui.outputSelector):
-            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.onChoice)
-        for selector in (ui.deviceSelector, ui.precisionSelector, ui.classifierSelector):
-            selector.connect("currentIndexChanged(int)", self.onChoice)
-        ui.threadsSpinBox.connect("valueChanged(int)", self.onChoice)
-        for box in (ui.skipMirroringCheckBox, ui.show3DCheckBox):
-            box.connect("toggled(bool)", self.onChoice)
+        for i, selector in enumerate(self._channelSelectors):
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.keeps(f"input{i + 1}"))
+        ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onOutput)
+        ui.deviceSelector.connect("currentTextChanged(QString)", self.keeps("device"))
+        ui.precisionSelector.connect("currentTextChanged(QString)", self.keeps("precision"))
+        ui.classifierSelector.connect("currentIndexChanged(int)", self.onClassifier)
+        ui.threadsSpinBox.connect("valueChanged(int)", self.keeps("threads"))
+        ui.skipMirroringCheckBox.connect("toggled(bool)", self.keeps("skipMirroring"))
+        ui.show3DCheckBox.connect("toggled(bool)", self.keeps("show3D"))
         ui.modelFolderEdit.connect("currentPathChanged(QString)", self.onModelFolder)
         ui.clearModelFolderButton.connect("clicked()", lambda: setattr(ui.modelFolderEdit, "currentPath", ""))
         ui.applyButton.connect("clicked()", self.onApply)
@@ -121,6 +126,14 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndClose(self, caller, event):
         if self.parent.isEntered:
+            self.setParameters(self.logic.getParameters())
+
+    def onSceneStartImport(self, caller, event):
+        """Lets go: until the end of an import selectors know none of its nodes, and would show and keep None."""
+        self.setParameters(None)
+
+    def onSceneEndImport(self, caller, event):
+        if self.parent.isEntered or self.logic.run:
             self.setParameters(self.logic.getParameters())
 
     # Parameter node and panel
@@ -185,24 +198,24 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.classifyButton.enabled = ui.measureButton.enabled and ui.classifierSelector.count > 0
         self.showLesions()
 
-    def onChoice(self, *args):
-        """Keeps what the panel shows in the parameter node."""
+    def keeps(self, field):
+        """A slot that keeps a widget's value in that field of the parameter node."""
+        return lambda value: self.onChoice(**{field: value})
+
+    def onChoice(self, **choices):
         if self._updating or not self.parameters:
             return
-        ui, parameters = self.ui, self.parameters
-        wasModifying = parameters.node.StartModify()
-        for i, selector in enumerate(self._channelSelectors):
-            parameters.setInput(i, selector.currentNode())
-        if parameters.segmentation != ui.outputSelector.currentNode():
-            parameters.segmentation = ui.outputSelector.currentNode()
-            parameters.measurements = parameters.classes = None
-        parameters.device = ui.deviceSelector.currentText
-        parameters.precision = ui.precisionSelector.currentText
-        parameters.threads = ui.threadsSpinBox.value
-        parameters.skipMirroring = ui.skipMirroringCheckBox.checked
-        parameters.show3D = ui.show3DCheckBox.checked
-        parameters.classifier = ui.classifierSelector.currentData or ""
-        parameters.node.EndModify(wasModifying)
+        wasModifying = self.parameters.node.StartModify()
+        for field, value in choices.items():
+            setattr(self.parameters, field, value)
+        self.parameters.node.EndModify(wasModifying)
+
+    def onOutput(self, segmentation):
+        if self.parameters and self.parameters.segmentation != segmentation:
+            self.onChoice(segmentation=segmentation, measurements=None, classes=None)
+
+    def onClassifier(self, index):
+        self.onChoice(classifier=self.ui.classifierSelector.currentData or "")
 
     # Models
 
@@ -240,13 +253,10 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._updating or not self.parameters or item is None:
             return
         model = self.model(item.data(qt.Qt.UserRole))
-        wasModifying = self.parameters.node.StartModify()
-        self.parameters.model = model.id
         volumes = [v for v in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if v.GetClassName() == "vtkMRMLScalarVolumeNode"]
         guesses = models.guessInputs(model, [volume.GetName() for volume in volumes])
-        for i, guess in enumerate(guesses[:MAX_CHANNELS]):
-            self.parameters.setInput(i, None if guess is None else volumes[guess])
-        self.parameters.node.EndModify(wasModifying)
+        inputs = {f"input{i + 1}": None if guess is None else volumes[guess] for i, guess in enumerate(guesses[:MAX_CHANNELS])}
+        self.onChoice(model=model.id, **inputs)
 
     def onModelFolder(self, path):
         slicer.app.settings().setValue(_MODEL_FOLDER, path)
@@ -306,12 +316,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         elif error:
             self.fail(str(error))
         elif self.parameters:
-            wasModifying = self.parameters.node.StartModify()
-            for name, node in run.outputs.items():
-                setattr(self.parameters, name, node)
-            if "segmentation" in run.outputs:
-                self.parameters.classes = None
-            self.parameters.node.EndModify(wasModifying)
+            self.onChoice(**({"classes": None} if "segmentation" in run.outputs else {}), **run.outputs)
             self.ui.statusLabel.text = summary(results.lesions(self.parameters.measurements))
         self.updatePanel()
 

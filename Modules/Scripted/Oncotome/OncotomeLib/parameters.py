@@ -51,7 +51,8 @@ class Parameters:
 
     def inputs(self, count: int = MAX_CHANNELS) -> list:
         """The volumes of the first `count` channels, None where none is chosen."""
-        return [self.node.GetNodeReference(f"InputVolume{i + 1}") for i in range(count)]
+        return [getattr(self, f"input{i + 1}") for i in range(count)]
 
-    def setInput(self, index: int, volume) -> None:
-        self.node.SetNodeReferenceID(f"InputVolume{index + 1}", volume.GetID() if volume else None)
+
+for _i in range(MAX_CHANNELS):
+    setattr(Parameters, f"input{_i + 1}", _reference(f"InputVolume{_i + 1}"))

@@ -4,7 +4,7 @@ import types
 
 
 class Node:
-    StartCloseEvent, EndCloseEvent = "StartClose", "EndClose"
+    StartCloseEvent, EndCloseEvent, StartImportEvent, EndImportEvent = "StartClose", "EndClose", "StartImport", "EndImport"
 
     def __init__(self, name="", className=""):
         self.name, self.className, self.id, self.scene = name, className or type(self).__name__, None, None
@@ -218,7 +218,7 @@ class Scene(Node):
 
     def __init__(self):
         super().__init__()
-        self.nodes, self.added, self.hierarchy = {}, {}, Hierarchy()
+        self.nodes, self.added, self.hierarchy, self.importing = {}, {}, Hierarchy(), False
 
     def AddNewNodeByClass(self, className, name=""):
         return self.AddNode(self.classes.get(className, Node)(name, className))
@@ -256,6 +256,19 @@ class Scene(Node):
             node.parameters.clear()
             node.references.clear()
         self.InvokeEvent(self.EndCloseEvent)
+
+    def IsImporting(self):
+        return self.importing
+
+    def Import(self, saved):
+        """Of (node, parameters, references); singletons stay, and get what was saved of them."""
+        self.importing = True
+        self.InvokeEvent(self.StartImportEvent)
+        for node, node.parameters, node.references in saved:
+            self.nodes[node.id], node.scene = node, self
+            node.Modified()
+        self.importing = False
+        self.InvokeEvent(self.EndImportEvent)
 
 
 class Reference:

@@ -127,7 +127,10 @@ class ModuleWidget:
 
 
 class Widget(Any):
-    """A widget of the .ui file: its properties are attributes, a change of value emits its signals."""
+    """A widget of the .ui file: its properties are attributes, a change of value emits its signal."""
+
+    SIGNALS = {"currentPath": "currentPathChanged(QString)", "value": "valueChanged(int)", "checked": "toggled(bool)",
+               "currentIndex": "currentIndexChanged(int)", "text": "textChanged(QString)"}
 
     def __init__(self, className):
         self.__dict__.update(className=className, signals={}, items=[], text="", enabled=True, visible=True, cells={}, rows=0, node=None, html="")
@@ -142,9 +145,11 @@ class Widget(Any):
     def __setattr__(self, name, value):
         changed = self.__dict__.get(name) != value
         self.__dict__[name] = value
-        for signal in ("currentPathChanged(QString)", "valueChanged(int)", "toggled(bool)", "currentIndexChanged(int)", "textChanged(QString)"):
-            if changed and signal in self.signals and name in ("currentPath", "value", "checked", "currentIndex", "text"):
-                self.emit(signal, value)
+        signal = self.SIGNALS.get(name)
+        if changed and signal in self.signals:
+            self.emit(signal, value)
+        if name == "currentIndex" and changed and "currentTextChanged(QString)" in self.signals:
+            self.emit("currentTextChanged(QString)", self.currentText)
 
     @property
     def count(self):
@@ -212,6 +217,8 @@ class Widget(Any):
         return self.node
 
     def setCurrentNode(self, node):
+        if node and sys.modules["slicer"].mrmlScene.IsImporting():
+            node = None  # its model has no node of an import before the end
         changed = node is not self.node
         self.__dict__["node"] = node
         if changed and "currentNodeChanged(vtkMRMLNode*)" in self.signals:
@@ -434,6 +441,25 @@ class Slices:
 def hierarchy():
     slicer = sys.modules["slicer"]
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+
+def saved_scene():
+    scene = sys.modules["slicer"].mrmlScene
+    if not REAL:
+        return [(node, dict(node.parameters), dict(node.references)) for node in scene.nodes.values()]
+    scene.SetSaveToXMLString(1)
+    scene.Commit()
+    return scene.GetSceneXMLString()
+
+
+def load_scene(saved):
+    scene = sys.modules["slicer"].mrmlScene
+    if not REAL:
+        scene.Import(saved)
+        return
+    scene.SetLoadFromXMLString(1)
+    scene.SetSceneXMLString(saved)
+    scene.Import()
 
 
 def count(class_name):

@@ -237,26 +237,16 @@ class Logic(unittest.TestCase):
         self.assertEqual((kept.skipMirroring, kept.show3D, kept.segmentation), (False, True, None))
         kept.model, kept.device, kept.precision, kept.threads, kept.skipMirroring, kept.show3D = "a/b", "cuda", "int8", 4, True, False
         kept.segmentation = self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "out")
-        kept.setInput(2, self.volumes[1])
-        if fake.REAL:
-            again = self.saved_and_loaded()
-        else:
-            again = Parameters(self.logic.getParameterNode())
+        kept.input3 = self.volumes[1]
+        saved = fake.saved_scene()
+        self.slicer.mrmlScene.Clear(False)
+        self.assertEqual((kept.model, kept.input3), ("", None))
+        fake.load_scene(saved)
+        again = Parameters(self.logic.getParameterNode())
         self.assertEqual((again.model, again.device, again.precision, again.threads, again.skipMirroring, again.show3D), ("a/b", "cuda", "int8", 4, True, False))
         self.assertEqual((again.segmentation.GetName(), again.inputs()[2].GetName(), again.inputs()[0]), ("out", "T1", None))
         again.segmentation = None
         self.assertIsNone(again.segmentation)
-
-    def saved_and_loaded(self):
-        scene = self.slicer.mrmlScene
-        scene.SetSaveToXMLString(1)
-        scene.Commit()
-        text = scene.GetSceneXMLString()
-        self.slicer.mrmlScene = self.slicer.vtkMRMLScene()
-        self.slicer.mrmlScene.SetLoadFromXMLString(1)
-        self.slicer.mrmlScene.SetSceneXMLString(text)
-        self.slicer.mrmlScene.Import()
-        return Parameters(OncotomeLogic().getParameterNode())
 
     def test_errors_are_told_without_the_programs_name(self):
         self.assertEqual(errorOf("TumorSegmentation: error [channel.ambiguous]: no model\n\n"), "no model")

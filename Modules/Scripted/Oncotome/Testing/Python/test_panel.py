@@ -152,6 +152,36 @@ class Panel(unittest.TestCase):
         fake.run_timers()
         self.assertEqual(self.slicer.util.errors, [])
 
+    def test_a_loaded_scene_shows_its_choices_and_keeps_them(self):
+        self.run_it()
+        self.slicer.cli.finish(fill=made.fill)
+        saved = fake.saved_scene()
+        self.slicer.mrmlScene.Clear(False)
+        self.assertEqual(self.chosen(), [None] * 4)
+        for _ in range(2):  # the second adds to what is there
+            fake.load_scene(saved)
+            self.assertEqual(self.chosen(), ["FLAIR", "T1 pre", "T1 post gad", "T2 axial"])
+            self.assertEqual(self.ui.outputSelector.currentNode().GetName(), "T1 post gad tumors")
+        self.ui.threadsSpinBox.value = 2
+        p = self.widget.parameters
+        self.assertEqual([volume.GetName() for volume in p.inputs()], self.chosen())
+        self.assertEqual((p.segmentation.GetName(), p.measurements.GetName()), ("T1 post gad tumors", "T1 post gad tumors measurements"))
+
+    def test_a_run_that_outlasts_an_import_gives_its_results(self):
+        saved = fake.saved_scene()
+        self.run_it()
+        self.widget.parent.isEntered = False
+        fake.load_scene(saved)
+        self.slicer.cli.finish(fill=made.fill)
+        self.assertEqual(self.widget.parameters.segmentation.GetName(), "T1 post gad tumors")
+        self.assertEqual(self.ui.lesionTable.rows, 2)
+
+    def test_a_widget_keeps_its_own_choice_alone(self):
+        self.choose("demo-brain-phantom")
+        self.ui.channelSelector1.__dict__["node"] = None  # whatever it shows
+        self.ui.threadsSpinBox.value = 2
+        self.assertEqual((self.widget.parameters.input1, self.widget.parameters.threads), (self.volumes["FLAIR"], 2))
+
     def test_a_closed_scene_is_left_alone_while_another_module_is_shown(self):
         self.widget.parent.isEntered = False
         self.slicer.mrmlScene.Clear(False)
