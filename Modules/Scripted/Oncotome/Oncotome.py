@@ -342,8 +342,9 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.resizeColumnsToContents()
 
     def onLesion(self, row, column):
-        if self.parameters.segmentation:
-            results.jumpTo(self._lesions[row], self.parameters.segmentation)
+        frame = results.frameOf(self.parameters.measurements) or self.parameters.segmentation
+        if frame:
+            results.jumpTo(self._lesions[row], frame)
 
 
 def lesionTexts(lesion, className):

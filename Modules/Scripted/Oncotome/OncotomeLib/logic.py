@@ -71,6 +71,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         def place(run):
             results.placeSegmentation(outputSegmentation, reference)
             results.putUnderStudy(measurements, reference)
+            results.keepFrame(measurements, outputSegmentation)
             outputSegmentation.SetAttribute(_MIN_LESION, str(known.minLesionMm3 if known else 0.0))
             if show3D:
                 results.show3D(outputSegmentation)
@@ -85,8 +86,12 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         if measurements is None:
             measurements = _newNode("vtkMRMLTableNode", f"{segmentation.GetName()} measurements", created)
         parameters = {"inputLesions": labelmap, "inputVolume": inputVolume, "outputMeasurements": measurements, "minimumVolume": _minimumVolume(segmentation)}
-        return self._start("LesionMeasurement", parameters, {"measurements": measurements},
-                           lambda run: results.putUnderStudy(measurements, inputVolume), waitForCompletion, onChange, onEnd, created, [labelmap])
+
+        def place(run):
+            results.putUnderStudy(measurements, inputVolume)
+            results.keepFrame(measurements, inputVolume)  # as the label map's: it was given without its parent transform
+
+        return self._start("LesionMeasurement", parameters, {"measurements": measurements}, place, waitForCompletion, onChange, onEnd, created, [labelmap])
 
     def classify(self, segmentation, inputVolumes, model, modelFolder="", classes=None, device="auto", precision="f32", threads=0,
                  waitForCompletion=True, onChange=None, onEnd=None) -> CliRun:

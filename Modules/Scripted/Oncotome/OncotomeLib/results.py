@@ -9,6 +9,7 @@ import vtk
 
 from . import terminology
 
+_FRAME = "Oncotome.Frame"  # a node reference of a table of measurements
 
 @dataclass(frozen=True)
 class Lesion:
@@ -20,7 +21,7 @@ class Lesion:
     diameterMm: float
     meanIntensity: float | None
     touchesBorder: bool
-    centerRas: tuple[float, float, float]  # in the frame of the segmentation, before its parent transform
+    centerRas: tuple[float, float, float]  # in the frame of the node that frameOf() names, before its parent transform
 
 
 def putUnderStudy(node, reference) -> None:
@@ -79,10 +80,20 @@ def classOfEach(table) -> dict[int, str]:
     }
 
 
-def jumpTo(lesion: Lesion, segmentation) -> None:
-    """Centers all slice views on a lesion."""
+def keepFrame(table, node) -> None:
+    """Notes, for the scene too, that the table's centroids lie in the frame of the node."""
+    table.SetNodeReferenceID(_FRAME, node.GetID())
+
+
+def frameOf(table):
+    """The node in whose frame the table's centroids lie; None where it is not known, or gone."""
+    return table.GetNodeReference(_FRAME) if table else None
+
+
+def jumpTo(lesion: Lesion, frame) -> None:
+    """Centers all slice views on a lesion, whose centroid lies in the frame of a node."""
     world = [0.0, 0.0, 0.0]
-    segmentation.TransformPointToWorld(lesion.centerRas, world)
+    frame.TransformPointToWorld(lesion.centerRas, world)
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 

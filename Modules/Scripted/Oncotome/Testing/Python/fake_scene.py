@@ -58,6 +58,10 @@ class Node:
     def SetAndObserveTransformNodeID(self, id):
         self.references["transform"] = id
 
+    def TransformPointToWorld(self, point, world):
+        shift = self.scene.GetNodeByID(self.GetTransformNodeID()).attributes["shift"] if self.GetTransformNodeID() else (0, 0, 0)
+        world[:] = [p + s for p, s in zip(point, shift)]
+
     def AddObserver(self, event, callback, priority=0.0):
         tag = len(self.observers) + 1
         self.observers[tag] = (event, callback)
@@ -165,10 +169,6 @@ class Segmentation(Node):
     def GetSegment(self, id):
         entry = self.segments[id]
         return types.SimpleNamespace(GetTag=lambda tag, out: (setattr(out, "value", entry), bool(entry))[1])
-
-    def TransformPointToWorld(self, point, world):
-        shift = self.scene.GetNodeByID(self.GetTransformNodeID()).attributes["shift"] if self.GetTransformNodeID() else (0, 0, 0)
-        world[:] = [p + s for p, s in zip(point, shift)]
 
 
 class Table(Node):

@@ -119,6 +119,22 @@ class Panel(unittest.TestCase):
         self.slicer.cli.finish(fill=lambda p: fake.add_rows(p["outputClasses"], ("lesion", "class", "probability", "refused"), (("2", "glioma", "0.5", ""),)))
         self.assertEqual(self.ui.lesionTable.item(0, 5).text(), "glioma (50%)")
 
+    def test_a_lesion_that_was_measured_again_lies_where_its_volume_lies(self):
+        self.run_it()
+        self.slicer.cli.finish(fill=made.fill)
+        self.ui.measureButton.emit("clicked()")
+        self.slicer.cli.finish(fill=lambda p: fake.add_rows(p["outputMeasurements"], made.COLUMNS, made.ROWS[:1]))
+        self.volumes["T1 post gad"].SetAndObserveTransformNodeID(fake.add_translation((100, 0, 0)).GetID())
+        saved = fake.saved_scene()
+        self.slicer.mrmlScene.Clear(False)
+        fake.load_scene(saved)
+        if fake.REAL:  # a table's rows lie in a file of their own
+            fake.add_rows(self.widget.parameters.measurements, made.COLUMNS, made.ROWS[:1])
+            self.widget.updatePanel()
+        slices = fake.Slices()
+        self.ui.lesionTable.emit("cellClicked(int,int)", 0, 0)
+        self.assertEqual(slices.center(), (90.0, 20.0, 30.5))
+
     def test_another_output_forgets_the_lesions_of_the_last(self):
         self.run_it()
         self.slicer.cli.finish(fill=made.fill)
