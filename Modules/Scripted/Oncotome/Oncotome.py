@@ -14,7 +14,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadab
 from slicer.util import VTKObservationMixin
 
 from OncotomeLib import models, results, samples, terminology
-from OncotomeLib.logic import OncotomeLogic
+from OncotomeLib.logic import OncotomeLogic, whyNotVolumes
 from OncotomeLib.models import MAX_CHANNELS
 from OncotomeLib.run import RunCancelled, RunError
 
@@ -190,7 +190,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.show3DCheckBox.checked = parameters.show3D
         self.listClassifiers(model)
         inputs = self.inputs() if parameters else []
-        why = _("Choose a model.") if model is None else model.whyNot() or ("" if all(inputs) else _("Choose a volume for each input."))
+        why = _("Choose a model.") if model is None else model.whyNot() or whyNotVolumes(inputs, channels)
         ui.applyButton.text = _("Cancel") if run else _("Apply")
         ui.applyButton.enabled = bool(run) or not why
         ui.applyButton.toolTip = "" if run else why
@@ -317,7 +317,9 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.fail(str(error))
         elif self.parameters:
             self.onChoice(**({"classes": None} if "segmentation" in run.outputs else {}), **run.outputs)
-            self.ui.statusLabel.text = summary(results.lesions(self.parameters.measurements))
+            self.ui.statusLabel.text = " ".join([summary(results.lesions(self.parameters.measurements)), *run.notes])
+            for note in run.notes:
+                self.log(note)
         self.updatePanel()
 
     def fail(self, text):

@@ -80,18 +80,21 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
                            place, waitForCompletion, onChange, onEnd, created=created)
 
     def measure(self, segmentation, inputVolume, measurements=None, waitForCompletion=True, onChange=None, onEnd=None) -> CliRun:
-        """Measures the lesions of a segmentation as it is now, such as after editing; inputVolume gives grid and intensities."""
+        """Measures the lesions of a segmentation as it is now, such as after editing; inputVolume gives grid and intensities.
+
+        Where segments have the category of lesions only these are taken; run.notes names the others.
+        """
         created = []
-        labelmap = results.lesionLabelmap(segmentation, inputVolume)
+        nodes, leftOut = results.lesionLabelmap(segmentation, inputVolume)
         if measurements is None:
             measurements = _newNode("vtkMRMLTableNode", f"{segmentation.GetName()} measurements", created)
-        parameters = {"inputLesions": labelmap, "inputVolume": inputVolume, "outputMeasurements": measurements, "minimumVolume": _minimumVolume(segmentation)}
+        parameters = {"inputLesions": nodes[0], "inputVolume": inputVolume, "outputMeasurements": measurements, "minimumVolume": _minimumVolume(segmentation)}
 
         def place(run):
             results.putUnderStudy(measurements, inputVolume)
             results.keepFrame(measurements, inputVolume)  # as the label map's: it was given without its parent transform
 
-        return self._start("LesionMeasurement", parameters, {"measurements": measurements}, place, waitForCompletion, onChange, onEnd, created, [labelmap])
+        return self._start("LesionMeasurement", parameters, {"measurements": measurements}, place, waitForCompletion, onChange, onEnd, created, nodes, _notes(leftOut))
 
     def classify(self, segmentation, inputVolumes, model, modelFolder="", classes=None, device="auto", precision="f32", threads=0,
                  waitForCompletion=True, onChange=None, onEnd=None) -> CliRun:
@@ -101,14 +104,14 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         _checkVolumes(volumes, known)
         created = []
         reference = volumes[known.reference if known else 0]
-        labelmap = results.lesionLabelmap(segmentation, reference)
+        nodes, leftOut = results.lesionLabelmap(segmentation, reference)
         if classes is None:
             classes = _newNode("vtkMRMLTableNode", f"{segmentation.GetName()} classes", created)
         parameters = _volumeParameters(volumes)
-        parameters.update(inputLesions=labelmap, outputClasses=classes, model=known.path if known else str(model), modelFolder=str(modelFolder or ""),
+        parameters.update(inputLesions=nodes[0], outputClasses=classes, model=known.path if known else str(model), modelFolder=str(modelFolder or ""),
                           minimumVolume=_minimumVolume(segmentation), device=device, precision=precision, threads=int(threads))
         return self._start("LesionClassification", parameters, {"classes": classes},
-                           lambda run: results.putUnderStudy(classes, reference), waitForCompletion, onChange, onEnd, created, [labelmap])
+                           lambda run: results.putUnderStudy(classes, reference), waitForCompletion, onChange, onEnd, created, nodes, _notes(leftOut))
 
     def cancel(self) -> None:
         if self.run:
@@ -134,7 +137,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
             raise RunError(f"There is no model '{model}' in the model folder or among those of the extension.")
         return known
 
-    def _start(self, name, parameters, outputs, place, wait, onChange, onEnd, created=(), temporaries=()) -> CliRun:
+    def _start(self, name, parameters, outputs, place, wait, onChange, onEnd, created=(), temporaries=(), notes=()) -> CliRun:
         failure = []
 
         def end(run, error):
@@ -158,7 +161,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
             for node in (*created, *temporaries):
                 slicer.mrmlScene.RemoveNode(node)
             raise
-        run.outputs = outputs
+        run.outputs, run.notes = outputs, list(notes)
         self.run = run
         if wait:
             run.wait()
@@ -169,10 +172,27 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         return run
 
 
+def whyNotVolumes(volumes, names) -> str:
+    """Why volumes cannot be the inputs of those names, or nothing."""
+    missing = [name for name, volume in zip(names, volumes) if volume is None]
+    if missing:
+        return f"No volume is chosen for {', '.join(missing)}."
+    for volume in volumes:
+        same = [name for name, other in zip(names, volumes) if other == volume]
+        if len(same) > 1:
+            return f"'{volume.GetName()}' is chosen for {' and '.join(same)}: each takes a volume of its own."
+    return ""
+
+
 def _newNode(className, name, created):
     node = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
     created.append(node)
     return node
+
+
+def _notes(leftOut) -> list:
+    why = "Left out, as their category is not Morphologically Altered Structure (a double-click on a segment's color changes it)"
+    return [f"{why}: {', '.join(leftOut)}."] if leftOut else []
 
 
 def _volumeParameters(volumes) -> dict:
@@ -189,8 +209,7 @@ def _checkVolumes(volumes, model) -> None:
         raise RunError(model.whyNot())
     if len(volumes) != len(names):
         raise RunError(f"The model takes {len(names)} volumes ({', '.join(names)}), and there are {len(volumes)}.")
-    missing = [name for name, volume in zip(names, volumes) if volume is None]
-    if missing:
-        raise RunError(f"No volume is chosen for {', '.join(missing)}.")
+    if why := whyNotVolumes(volumes, names):
+        raise RunError(why)
     if len({volume.GetTransformNodeID() for volume in volumes}) > 1:
         raise RunError("The volumes have different parent transforms, which the model would not see: harden them first.")

@@ -98,14 +98,24 @@ def jumpTo(lesion: Lesion, frame) -> None:
 
 
 def lesionLabelmap(segmentation, reference):
-    """A temporary label map of the segments whose category is a lesion's (all, where none is), on the reference's grid."""
+    """A temporary label map of the segments whose category is a lesion's (all, where none is), on the reference's grid.
+
+    :return: the label map and the nodes that go with it, all to be removed; the names of the segments left out.
+    """
     inner = segmentation.GetSegmentation()
     ids = [inner.GetNthSegmentID(i) for i in range(inner.GetNumberOfSegments())]
     entry = vtk.reference("")
     tag = slicer.vtkSegment.GetTerminologyEntryTagName()
-    chosen = [id for id in ids if inner.GetSegment(id).GetTag(tag, entry) and terminology.isLesion(str(entry))]
-    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Oncotome lesions")
-    if not slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(segmentation, chosen or ids, labelmap, reference):
-        slicer.mrmlScene.RemoveNode(labelmap)
+    chosen = [id for id in ids if inner.GetSegment(id).GetTag(tag, entry) and terminology.isLesion(str(entry))] or ids
+    labelmap, colors = (slicer.mrmlScene.AddNewNodeByClass(c, "Oncotome lesions") for c in ("vtkMRMLLabelMapVolumeNode", "vtkMRMLColorTableNode"))
+    # Without colors to write to, the export makes a table of its own, which would stay in the scene.
+    colors.SetTypeToUser()
+    colors.SetNumberOfColors(1)
+    labelmap.CreateDefaultDisplayNodes()
+    labelmap.GetDisplayNode().SetAndObserveColorNodeID(colors.GetID())
+    nodes = [labelmap, labelmap.GetDisplayNode(), colors]
+    if not slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(segmentation, chosen, labelmap, reference):
+        for node in nodes:
+            slicer.mrmlScene.RemoveNode(node)
         raise ValueError(f"The segments of '{segmentation.GetName()}' cannot be laid on the grid of '{reference.GetName()}'.")
-    return labelmap
+    return nodes, [inner.GetSegment(id).GetName() for id in ids if id not in chosen]

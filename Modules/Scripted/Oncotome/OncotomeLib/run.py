@@ -47,7 +47,7 @@ class CliRun:
         self._module = cliModule(name)
         self._onChange, self._onEnd = onChange, onEnd
         self._temporaries, self._createdNodes = list(temporaries), list(createdNodes)
-        self.output, self.outputs = "", {}
+        self.output, self.outputs, self.notes = "", {}, []
         self.node = slicer.cli.createNode(self._module, parameters)
         self._tag = None
         self._cancelRequested = self._abandoned = False

@@ -135,10 +135,41 @@ class CommandLineNode(Node):
         self.continuous = True
 
 
-class Segmentation(Node):
+class Colors(Node):
+    def SetTypeToUser(self):
+        pass
+
+    def SetNumberOfColors(self, count):
+        pass
+
+
+class Display(Node):
+    visible, colors = False, None
+
+    def SetVisibility3D(self, on):
+        self.visible = on
+
+    def GetVisibility3D(self):
+        return self.visible
+
+    def SetAndObserveColorNodeID(self, id):
+        self.colors = id
+
+
+class Displayable(Node):
+    display = None
+
+    def CreateDefaultDisplayNodes(self):
+        self.display = self.display or self.scene.AddNode(Display("", self.className.replace("Node", "DisplayNode")))
+
+    def GetDisplayNode(self):
+        return self.display
+
+
+class Segmentation(Displayable):
     def __init__(self, *args):
         super().__init__(*args)
-        self.segments, self.reference, self.surfaces, self.display = {}, None, False, None
+        self.segments, self.reference, self.surfaces = {}, None, False
 
     def SetReferenceImageGeometryParameterFromVolumeNode(self, volume):
         self.reference = volume.id
@@ -148,14 +179,6 @@ class Segmentation(Node):
 
     def CreateClosedSurfaceRepresentation(self):
         self.surfaces = True
-
-    def CreateDefaultDisplayNodes(self):
-        self.display = self.display or types.SimpleNamespace(visible=False)
-        self.display.SetVisibility3D = lambda on: setattr(self.display, "visible", on)
-        self.display.GetVisibility3D = lambda: self.display.visible
-
-    def GetDisplayNode(self):
-        return self.display
 
     def GetSegmentation(self):
         return self
@@ -168,7 +191,7 @@ class Segmentation(Node):
 
     def GetSegment(self, id):
         entry = self.segments[id]
-        return types.SimpleNamespace(GetTag=lambda tag, out: (setattr(out, "value", entry), bool(entry))[1])
+        return types.SimpleNamespace(GetName=lambda: id, GetTag=lambda tag, out: (setattr(out, "value", entry), bool(entry))[1])
 
 
 class Table(Node):
@@ -214,7 +237,8 @@ class Hierarchy:
 
 
 class Scene(Node):
-    classes = {"vtkMRMLSegmentationNode": Segmentation, "vtkMRMLTableNode": Table, "vtkMRMLCommandLineModuleNode": CommandLineNode}
+    classes = {"vtkMRMLSegmentationNode": Segmentation, "vtkMRMLTableNode": Table, "vtkMRMLCommandLineModuleNode": CommandLineNode,
+               "vtkMRMLLabelMapVolumeNode": Displayable, "vtkMRMLColorTableNode": Colors}
 
     def __init__(self):
         super().__init__()
@@ -295,6 +319,8 @@ class SegmentationsLogic:
     @staticmethod
     def ExportSegmentsToLabelmapNode(segmentation, ids, labelmap, reference):
         labelmap.segments, labelmap.reference = list(ids), reference
+        if not labelmap.GetDisplayNode() or not labelmap.GetDisplayNode().colors:
+            labelmap.scene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{segmentation.GetName()}_ColorTable")
         return True
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the module hands to the CLI modules, and what it makes of their ends."""
+import types
 import unittest
 
 import fake_slicer as fake
@@ -162,6 +163,7 @@ class Logic(unittest.TestCase):
         for volumes, model, line in (
             ([tumor], "demo-brain-phantom", r"takes 4 volumes \(FLAIR, T1, T1ce, T2\), and there are 1"),
             ([tumor, None, tumor, None], "demo-brain-phantom", "No volume is chosen for T1, T2"),
+            ([tumor, *self.volumes[1:3], tumor], "demo-brain-phantom", "'FLAIR' is chosen for FLAIR and T2"),
             ([tumor], "nonesuch", "no model 'nonesuch'"),
             ([tumor], models.Model("x", "/x", "monai", "x", channels=tuple(models.Channel(str(i)) for i in range(5))), "takes 5 volumes"),
         ):
@@ -219,7 +221,26 @@ class Logic(unittest.TestCase):
         else:
             self.assertEqual(exported[0].segments, ["Segment_1", "Segment_3"])
         self.assertEqual(len(results.lesions(run.outputs["measurements"])), 1)
-        self.assertEqual(fake.count("vtkMRMLLabelMapVolumeNode"), 0)
+        self.assertEqual(len(run.notes), 1)
+        self.assertRegex(run.notes[0], r"category is not .*: Segment_2\.$")
+        self.assertEqual([fake.count(f"vtkMRML{kind}Node") for kind in ("LabelMapVolume", "LabelMapVolumeDisplay", "ColorTable")], [0, 0, 0])
+
+    def test_a_segment_without_a_category_is_left_out_where_others_have_that_of_lesions_alone(self):
+        for entries, expected in (({"a": LESION, "added": ""}, ["added"]), ({"a": ORGAN, "added": ""}, []), ({"a": LESION}, [])):
+            segmentation = self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
+            fake.add_segments(segmentation, entries)
+            self.assertEqual(results.lesionLabelmap(segmentation, self.volumes[0])[1], expected)
+
+    def test_segments_that_cannot_be_laid_on_a_grid_leave_no_node(self):
+        empty = self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
+        kept = self.slicer.vtkSlicerSegmentationsModuleLogic
+        self.slicer.vtkSlicerSegmentationsModuleLogic = types.SimpleNamespace(ExportSegmentsToLabelmapNode=lambda *all: False)
+        try:
+            with self.assertRaisesRegex(ValueError, "'empty' cannot be laid on the grid of 'FLAIR'"):
+                self.logic.measure(empty, self.volumes[0])
+        finally:
+            self.slicer.vtkSlicerSegmentationsModuleLogic = kept
+        self.assertEqual([fake.count(f"vtkMRML{kind}Node") for kind in ("LabelMapVolume", "LabelMapVolumeDisplay", "ColorTable")], [0, 0, 0])
 
     def test_classes_of_lesions(self):
         segmentation = self.logic.process(self.volumes, None, "demo-brain-phantom").outputs["segmentation"]

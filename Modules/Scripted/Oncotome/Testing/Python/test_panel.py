@@ -66,7 +66,12 @@ class Panel(unittest.TestCase):
         self.assertTrue(self.ui.applyButton.enabled)
         self.ui.channelSelector2.setCurrentNode(None)
         self.assertFalse(self.ui.applyButton.enabled)
-        self.assertIn("each input", self.ui.applyButton.toolTip)
+        self.assertEqual(self.ui.applyButton.toolTip, "No volume is chosen for T1.")
+        self.ui.channelSelector2.setCurrentNode(self.volumes["FLAIR"])
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("'FLAIR' is chosen for FLAIR and T1", self.ui.applyButton.toolTip)
+        self.ui.channelSelector2.setCurrentNode(self.volumes["T1 pre"])
+        self.assertTrue(self.ui.applyButton.enabled)
 
     def run_it(self):
         self.choose("demo-brain-phantom")
@@ -114,6 +119,8 @@ class Panel(unittest.TestCase):
         self.slicer.cli.finish(fill=lambda p: fake.add_rows(p["outputMeasurements"], made.COLUMNS, made.ROWS[1:]))
         self.assertIs(self.widget.parameters.measurements, table)
         self.assertEqual(self.ui.lesionTable.rows, 1)
+        self.assertRegex(self.ui.statusLabel.text, r"^1 lesion, .* Left out, .*: Segment_2\.$")
+        self.assertIn("Segment_2", self.ui.logText.html)
         self.ui.classifyButton.emit("clicked()")
         self.assertEqual(self.slicer.cli.runs[-1][1]["inputVolume"].GetName(), "T1 post gad")
         self.slicer.cli.finish(fill=lambda p: fake.add_rows(p["outputClasses"], ("lesion", "class", "probability", "refused"), (("2", "glioma", "0.5", ""),)))
