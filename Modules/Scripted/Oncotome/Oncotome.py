@@ -86,7 +86,11 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.threadsSpinBox.connect("valueChanged(int)", self.keeps("threads"))
         ui.skipMirroringCheckBox.connect("toggled(bool)", self.keeps("skipMirroring"))
         ui.show3DCheckBox.connect("toggled(bool)", self.keeps("show3D"))
-        ui.modelFolderEdit.connect("currentPathChanged(QString)", self.onModelFolder)
+        self._folderTimer = qt.QTimer()  # the path changes with each key
+        self._folderTimer.setSingleShot(True)
+        self._folderTimer.setInterval(500)
+        self._folderTimer.connect("timeout()", self.onModelFolder)
+        ui.modelFolderEdit.connect("currentPathChanged(QString)", lambda path: self._folderTimer.start())
         ui.clearModelFolderButton.connect("clicked()", lambda: setattr(ui.modelFolderEdit, "currentPath", ""))
         ui.applyButton.connect("clicked()", self.onApply)
         ui.measureButton.connect("clicked()", self.onMeasure)
@@ -107,6 +111,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         if self.logic:
             self.abandon()
+            self._folderTimer.stop()
         self.removeObservers()
 
     def onReload(self):
@@ -258,8 +263,8 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         inputs = {f"input{i + 1}": None if guess is None else volumes[guess] for i, guess in enumerate(guesses[:MAX_CHANNELS])}
         self.onChoice(model=model.id, **inputs)
 
-    def onModelFolder(self, path):
-        slicer.app.settings().setValue(_MODEL_FOLDER, path)
+    def onModelFolder(self):
+        slicer.app.settings().setValue(_MODEL_FOLDER, self.ui.modelFolderEdit.currentPath)
         self.findModels()
         self.listModels()
 

@@ -6,12 +6,15 @@ Plain Python, without Slicer. Only descriptions are read, never weights: the CLI
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 MAX_CHANNELS = 4  # volumes that the CLI modules take
 _DEPTH = 3  # a results folder of nnU-Net: Dataset001_Name/Trainer__Plans__Configuration
+_MOST_ENTRIES = 10000  # that are looked at in a folder: a panel waits, and may have been given a home folder
 _DESCRIBED_BY = {"oncotome": ("model.json",), "nnunet": ("plans.json", "dataset.json"), "monai": ("configs/metadata.json",)}
 _KIND_NAMES = {"oncotome": "Oncotome package", "nnunet": "nnU-Net v2 results folder", "monai": "MONAI bundle"}
 
@@ -199,14 +202,16 @@ def readModel(path, within=None) -> Model:
 
 
 def findModels(folders) -> tuple[list[Model], list[str]]:
-    """The models in folders and their subfolders, by title, and what could not be read.
+    """The models in folders and their subfolders, by title, and what could not be read or was not looked at.
 
     Of two models with one id, the one of the earlier folder counts, as for the CLI modules.
     """
     found: dict[str, Model] = {}
     problems = []
+    left = 0
 
     def visit(folder: Path, within: Path, depth: int) -> None:
+        nonlocal left
         if kindOf(folder):
             try:
                 model = readModel(folder, within)
@@ -217,16 +222,22 @@ def findModels(folders) -> tuple[list[Model], list[str]]:
         if depth == 0:
             return
         try:
-            inner = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+            with os.scandir(folder) as listing:
+                entries = list(islice(listing, left))
+            inner = sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
         except OSError as e:
             problems.append(f"{folder}: {e.strerror}")
             return
+        left -= len(entries)
         for each in inner:
-            visit(each, within, depth - 1)
+            visit(Path(each), within, depth - 1)
 
     for folder in folders:
         if folder and Path(folder).is_dir():
+            left = _MOST_ENTRIES
             visit(Path(folder), Path(folder), _DEPTH)
+            if left == 0:
+                problems.append(f"{folder}: only {_MOST_ENTRIES} of the files and folders in it were looked at; choose one nearer to the models")
     return sorted(found.values(), key=lambda model: (model.title.lower(), model.id)), problems
 
 

@@ -253,6 +253,24 @@ def run_timers():
         _timers.pop(0)()
 
 
+class Timer(Any):
+    """qt.QTimer."""
+
+    @staticmethod
+    def singleShot(ms, function):
+        _timers.append(function)
+
+    def connect(self, signal, slot):
+        self.slot = slot
+
+    def start(self):
+        self.stop()
+        _timers.append(self.slot)
+
+    def stop(self):
+        _timers[:] = [function for function in _timers if function != self.slot]
+
+
 class ModuleLogic:
     """ScriptedLoadableModuleLogic: a parameter node per scene."""
 
@@ -292,7 +310,7 @@ def install():
     qt = types.ModuleType("qt")
     qt.Qt = types.SimpleNamespace(UserRole=0)
     qt.QListWidgetItem = qt.QTableWidgetItem = Item
-    qt.QTimer = types.SimpleNamespace(singleShot=lambda ms, function: _timers.append(function))
+    qt.QTimer = Timer
     base, i18n, util = (types.ModuleType(f"slicer.{name}") for name in ("ScriptedLoadableModule", "i18n", "util"))
     base.ScriptedLoadableModule = base.ScriptedLoadableModuleTest = Any
     base.ScriptedLoadableModuleWidget = ModuleWidget

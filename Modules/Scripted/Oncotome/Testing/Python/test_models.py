@@ -4,6 +4,7 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import fake_slicer as fake
 
@@ -60,6 +61,16 @@ class Models(unittest.TestCase):
         self.assertTrue(all("\n" not in problem for problem in problems))
         with self.assertRaises(models.ModelError):
             models.readModel(FIXTURES)
+
+    def test_a_folder_of_everything_is_not_searched_to_its_end(self):
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(models, "_MOST_ENTRIES", 20):
+            for i in range(30):
+                (Path(name) / str(i) / "inner").mkdir(parents=True)
+            with mock.patch.object(models, "kindOf", side_effect=models.kindOf) as looked:
+                found, problems = models.findModels([name, ROOT / "Data" / "Models"])
+        self.assertLess(looked.call_count, 2 * 20 + 10)
+        self.assertLessEqual(set(KNOWN), set(ids(found)))
+        self.assertEqual(problems, [f"{name}: only 20 of the files and folders in it were looked at; choose one nearer to the models"])
 
     def test_the_model_folder_comes_before_the_extensions_own(self):
         with tempfile.TemporaryDirectory() as name:

@@ -213,11 +213,18 @@ class Panel(unittest.TestCase):
         self.assertIsNotNone(self.widget.parameters)
 
     def test_the_model_folder_is_kept_by_the_application(self):
-        self.ui.modelFolderEdit.currentPath = str(fake.MODULE_FOLDER.parents[2] / "Testing/Golden/fixtures/monai")
+        searched = []
+        self.widget.logic.findModels = lambda folder: searched.append(folder) or type(self.widget.logic).findModels(self.widget.logic, folder)
+        folder = str(fake.MODULE_FOLDER.parents[2] / "Testing/Golden/fixtures/monai")
+        for end in range(1, len(folder) + 1):  # as it is typed
+            self.ui.modelFolderEdit.currentPath = folder[:end]
+        fake.run_timers()
+        self.assertEqual(searched, [folder])
         self.assertIn("ct_unet", self.listed())
         again = self.panel()
         self.assertEqual(again.ui.modelFolderEdit.currentPath, self.ui.modelFolderEdit.currentPath)
         self.ui.clearModelFolderButton.emit("clicked()")
+        fake.run_timers()
         self.assertEqual(self.listed(), ["brain-mass-t1c", "demo-brain-phantom"])
 
     def test_it_goes_without_a_trace_and_can_be_reloaded(self):
