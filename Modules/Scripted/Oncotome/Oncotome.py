@@ -83,6 +83,8 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.deviceSelector.connect("currentTextChanged(QString)", self.keeps("device"))
         ui.precisionSelector.connect("currentTextChanged(QString)", self.keeps("precision"))
         ui.classifierSelector.connect("currentIndexChanged(int)", self.onClassifier)
+        ui.brainModelSelector.connect("currentIndexChanged(int)", self.onBrainModel)
+        ui.maskSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.keeps("mask"))
         ui.threadsSpinBox.connect("valueChanged(int)", self.keeps("threads"))
         ui.skipMirroringCheckBox.connect("toggled(bool)", self.keeps("skipMirroring"))
         ui.show3DCheckBox.connect("toggled(bool)", self.keeps("show3D"))
@@ -193,7 +195,16 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.threadsSpinBox.value = parameters.threads
             ui.skipMirroringCheckBox.checked = parameters.skipMirroring
             ui.show3DCheckBox.checked = parameters.show3D
-        self.listClassifiers(model)
+        ui.maskSelector.setCurrentNode(parameters.mask if parameters else None)
+        for widgets, wanted in (((ui.maskLabel, ui.maskSelector), model and model.takesMask),
+                                ((ui.brainModelLabel, ui.brainModelSelector), model and model.takesBrainModel)):
+            for widget in widgets:
+                widget.setVisible(bool(wanted))
+        # Of models that know classes, those that see what the chosen model sees.
+        classifiers = [m for m in self._models if model and m.classes and m.modality == model.modality and not m.whyNot()]
+        brains = [m for m in self._models if m.findsBrain]
+        self.offer(ui.classifierSelector, [(m.title, m.id) for m in classifiers], parameters and parameters.classifier)
+        self.offer(ui.brainModelSelector, [(_("The one beside the model"), ""), *((m.title, m.id) for m in brains)], parameters and parameters.brainModel)
         inputs = self.inputs() if parameters else []
         why = _("Choose a model.") if model is None else model.whyNot() or whyNotVolumes(inputs, channels)
         ui.applyButton.text = _("Cancel") if run else _("Apply")
@@ -222,6 +233,9 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onClassifier(self, index):
         self.onChoice(classifier=self.ui.classifierSelector.currentData or "")
 
+    def onBrainModel(self, index):
+        self.onChoice(brainModel=self.ui.brainModelSelector.currentData or "")
+
     # Models
 
     def findModels(self):
@@ -242,16 +256,14 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updating = False
         self.updatePanel()
 
-    def listClassifiers(self, model):
-        """Offers the models that know classes and see what the chosen model sees."""
-        box = self.ui.classifierSelector
-        fitting = [m for m in self._models if model and m.classes and m.modality == model.modality and not m.whyNot()]
-        if [box.itemData(i) for i in range(box.count)] != [m.id for m in fitting]:
+    def offer(self, box, entries, chosen):
+        """Lists titles and ids in a box, and shows the chosen one, or the first where it is not there."""
+        if [box.itemData(i) for i in range(box.count)] != [id for _title, id in entries]:
             box.clear()
-            for m in fitting:
-                box.addItem(m.title, m.id)
-        if self.parameters and fitting:
-            box.setCurrentIndex(max(0, box.findData(self.parameters.classifier)))
+            for title, id in entries:
+                box.addItem(title, id)
+        if entries:
+            box.setCurrentIndex(max(0, box.findData(chosen or "")))
 
     def onModelSelected(self):
         item = self.ui.modelList.currentItem()
@@ -276,10 +288,12 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.text = _("Cancelling...")
             self.logic.cancel()
             return
-        p = self.parameters
+        p, model = self.parameters, self.model()
         measurements = p.measurements if p.segmentation else None
+        mask = p.mask if model.takesMask else None
+        brainModel = self.model(p.brainModel) if model.takesBrainModel else None
         self._begin(lambda **common: self.logic.process(
-            self.inputs(), p.segmentation, self.model(), measurements=measurements,
+            self.inputs(), p.segmentation, model, measurements=measurements, mask=mask, brainModel=brainModel,
             skipMirroring=p.skipMirroring, show3D=p.show3D, **self._device(), **common))
 
     def onMeasure(self):

@@ -41,7 +41,8 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         return models.findModels([modelFolder, bundledModelFolder()])
 
     def process(self, inputVolumes, outputSegmentation, model, modelFolder="", measurements=None, device="auto", precision="f32",
-                threads=0, skipMirroring=False, show3D=True, options=None, waitForCompletion=True, onChange=None, onEnd=None) -> CliRun:
+                threads=0, skipMirroring=False, show3D=True, options=None, mask=None, brainModel="", waitForCompletion=True, onChange=None,
+                onEnd=None) -> CliRun:
         """Segments the tumors in volumes.
 
         :param inputVolumes: a scalar volume node, or one per channel of the model in its order.
@@ -50,12 +51,18 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         :param modelFolder: where ids are looked up before the extension's own models.
         :param measurements: table node for a row per lesion. None: a new one.
         :param options: further parameters of the CLI module TumorSegmentation, such as {"folds": "0,1"}.
+        :param mask: scalar or label map volume of the body part, such as the brain, for models that take one.
+        :param brainModel: what finds the brain for models that need it without the skull, given as the model. Empty: the one beside it.
         :param waitForCompletion: otherwise return at once, and call onEnd(run, error) at the end (see CliRun).
         :return: the run; run.outputs has the nodes "segmentation" and "measurements".
         """
         volumes = list(inputVolumes) if isinstance(inputVolumes, (list, tuple)) else [inputVolumes]
         known = self._model(model, modelFolder)
-        _checkVolumes(volumes, known)
+        _checkVolumes(volumes, known, mask)
+        further = {"inputMask": mask} if mask is not None else {}
+        if brainModel:
+            brain = self._model(brainModel, modelFolder)
+            further["brainModel"] = brain.path if brain else str(brainModel)
         reference = volumes[known.reference if known else 0]
         created = []
         if outputSegmentation is None:
@@ -66,7 +73,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         parameters.update(outputSegmentation=outputSegmentation, outputMeasurements=measurements, model=known.path if known else str(model),
                           modelFolder=str(modelFolder or ""), device=device, precision=precision, threads=int(threads),
                           skipMirroring=bool(skipMirroring), fromDicom=all(volume.GetAttribute("DICOM.instanceUIDs") for volume in volumes))
-        parameters.update(options or {})
+        parameters.update(further, **(options or {}))
 
         def place(run):
             results.placeSegmentation(outputSegmentation, reference)
@@ -203,7 +210,7 @@ def _minimumVolume(segmentation) -> float:
     return float(segmentation.GetAttribute(_MIN_LESION) or 0)
 
 
-def _checkVolumes(volumes, model) -> None:
+def _checkVolumes(volumes, model, mask=None) -> None:
     names = [channel.name for channel in model.channels] if model else [str(i + 1) for i in range(len(volumes))]
     if model and model.whyNot():
         raise RunError(model.whyNot())
@@ -211,5 +218,6 @@ def _checkVolumes(volumes, model) -> None:
         raise RunError(f"The model takes {len(names)} volumes ({', '.join(names)}), and there are {len(volumes)}.")
     if why := whyNotVolumes(volumes, names):
         raise RunError(why)
-    if len({volume.GetTransformNodeID() for volume in volumes}) > 1:
-        raise RunError("The volumes have different parent transforms, which the model would not see: harden them first.")
+    if len({node.GetTransformNodeID() for node in (*volumes, mask) if node is not None}) > 1:
+        what = "volumes and the mask" if mask else "volumes"
+        raise RunError(f"The {what} have different parent transforms, which the model would not see: harden them first.")

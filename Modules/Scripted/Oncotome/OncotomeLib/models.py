@@ -50,11 +50,24 @@ class Model:
     classes: tuple[str, ...] = ()  # names of what it tells apart
     reference: int = 0  # index of the channel on whose grid results lie
     minLesionMm3: float = 0.0
+    steps: tuple[str, ...] = ()  # of the preparation of an Oncotome package
     words: str = field(default="", repr=False)  # all of the above in lower case, for search
 
     @property
     def segments(self) -> bool:
         return bool(self.labels)
+
+    @property
+    def takesMask(self) -> bool:
+        return self.takesBrainModel or "foreground" in self.steps
+
+    @property
+    def takesBrainModel(self) -> bool:
+        return "extract_brain" in self.steps
+
+    @property
+    def findsBrain(self) -> bool:
+        return len(self.channels) == 1 and [label.lower() for label in self.labels] == ["brain"]
 
     def whyNot(self) -> str:
         """Why the module cannot run it, or nothing."""
@@ -186,6 +199,7 @@ def readModel(path, within=None) -> Model:
             "labels": tuple(str(label["name"]) for label in j.get("labels", ())),
             "classes": tuple(str(c["name"]) for c in j.get("classes", ())),
             "minLesionMm3": float(j.get("lesion", {}).get("min_volume_mm3", 0)),
+            "steps": tuple(str(step["step"]) for step in j.get("preparation", ())),
         }
     except (AttributeError, KeyError, TypeError, ValueError) as e:
         if isinstance(e, ModelError):

@@ -42,6 +42,8 @@ class Parameters:
     threads = _integer("Threads")  # 0: one per core
     skipMirroring = _flag("SkipMirroring", False)
     show3D = _flag("Show3D", True)
+    mask = _reference("Mask")
+    brainModel = _text("BrainModel", "")  # a model's id
     segmentation = _reference("OutputSegmentation")
     measurements = _reference("Measurements")
     classes = _reference("Classes")

@@ -48,6 +48,17 @@ class Logic(unittest.TestCase):
             "device": "cpu", "precision": "bf16", "threads": 3, "skipMirroring": True, "fromDicom": False, "folds": "0,1"})
         self.assertFalse(self.slicer.cli.update_display)  # it would reset the slice views
 
+    def test_a_mask_and_a_brain_model_are_handed_on(self):
+        mask = fake.add_volume("brain")
+        self.logic.process(self.volumes, None, "demo-brain-phantom", mask=mask, brainModel="brain-mass-t1c")
+        self.assertEqual(self.parameters()["inputMask"], mask)
+        self.assertTrue(self.parameters()["brainModel"].endswith("/brain-mass-t1c"))
+        mask.SetAndObserveTransformNodeID(fake.add_translation((1, 0, 0)).GetID())
+        with self.assertRaisesRegex(RunError, "The volumes and the mask have different parent transforms"):
+            self.logic.process(self.volumes, None, "demo-brain-phantom", mask=mask)
+        with self.assertRaisesRegex(RunError, "no model 'nonesuch'"):
+            self.logic.process(self.volumes, None, "demo-brain-phantom", brainModel="nonesuch")
+
     def test_volumes_of_the_dicom_database_are_said_to_be_such(self):
         for volume in self.volumes:
             volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
@@ -258,7 +269,8 @@ class Logic(unittest.TestCase):
         self.assertEqual((kept.skipMirroring, kept.show3D, kept.segmentation), (False, True, None))
         kept.model, kept.device, kept.precision, kept.threads, kept.skipMirroring, kept.show3D = "a/b", "cuda", "int8", 4, True, False
         kept.segmentation = self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "out")
-        kept.input3 = self.volumes[1]
+        kept.input3 = kept.mask = self.volumes[1]
+        kept.brainModel = "brain"
         saved = fake.saved_scene()
         self.slicer.mrmlScene.Clear(False)
         self.assertEqual((kept.model, kept.input3), ("", None))
@@ -266,6 +278,7 @@ class Logic(unittest.TestCase):
         again = Parameters(self.logic.getParameterNode())
         self.assertEqual((again.model, again.device, again.precision, again.threads, again.skipMirroring, again.show3D), ("a/b", "cuda", "int8", 4, True, False))
         self.assertEqual((again.segmentation.GetName(), again.inputs()[2].GetName(), again.inputs()[0]), ("out", "T1", None))
+        self.assertEqual((again.mask.GetName(), again.brainModel), ("T1", "brain"))
         again.segmentation = None
         self.assertIsNone(again.segmentation)
 

@@ -37,6 +37,19 @@ class Models(unittest.TestCase):
         self.assertEqual([model.id for model in self.own if not model.segments], ["lung-nodule"])
         self.assertTrue(all(text for model in self.own for _, text in model.facts()))
 
+    def test_models_tell_what_their_preparation_takes(self):
+        with tempfile.TemporaryDirectory() as name:
+            msnet = ROOT / "Libs/Engine/src/msnet_package.json"
+            (Path(name) / "model.json").write_text(msnet.read_text(encoding="utf-8"), encoding="utf-8")
+            model = models.readModel(name)
+            brain = {"schema": "oncotome.model/1", "title": "x", "input": {"channels": [{"name": "MR"}]}, "labels": [{"name": "Brain"}]}
+            (Path(name) / "model.json").write_text(json.dumps(brain), encoding="utf-8")
+            self.assertTrue(models.readModel(name).findsBrain)
+        self.assertEqual((model.takesMask, model.takesBrainModel, model.findsBrain), (True, True, False))
+        takes = {model.id: (model.takesMask, model.takesBrainModel, model.findsBrain) for model in self.own}
+        self.assertEqual(takes["demo-brain-phantom"], (True, False, False))
+        self.assertEqual(takes["brain-mass-t1c"], (False, False, False))
+
     def test_nnunet_folders_and_monai_bundles_are_models(self):
         found, problems = models.findModels([FIXTURES / "nnunet", FIXTURES / "monai"])
         self.assertEqual(problems, [])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The panel: its .ui file, and what its widgets do to the parameter node and the logic."""
+import dataclasses
 import importlib
 import re
 import types
@@ -72,6 +73,32 @@ class Panel(unittest.TestCase):
         self.assertIn("'FLAIR' is chosen for FLAIR and T1", self.ui.applyButton.toolTip)
         self.ui.channelSelector2.setCurrentNode(self.volumes["T1 pre"])
         self.assertTrue(self.ui.applyButton.enabled)
+
+    def test_a_mask_and_a_brain_model_are_offered_to_models_that_take_them(self):
+        def shown():
+            return [widget.visible for widget in (self.ui.maskSelector, self.ui.maskLabel, self.ui.brainModelSelector, self.ui.brainModelLabel)]
+
+        self.choose("brain-mass-t1c")
+        self.assertEqual(shown(), [False] * 4)
+        self.choose("demo-brain-phantom")
+        self.assertEqual(shown(), [True, True, False, False])
+        phantom = self.widget.model()
+        brain = dataclasses.replace(phantom, id="brain", title="Brain", channels=phantom.channels[:1], labels=("Brain",))
+        self.widget._models = [brain, dataclasses.replace(phantom, steps=("extract_brain", "foreground"))]
+        self.widget.listModels()
+        self.assertEqual(shown(), [True] * 4)
+        self.assertEqual([item.data(0) for item in self.ui.brainModelSelector.items], ["", "brain"])
+        mask = fake.add_volume("mask")
+        self.ui.maskSelector.setCurrentNode(mask)
+        self.ui.brainModelSelector.setCurrentIndex(1)
+        self.assertEqual((self.widget.parameters.mask, self.widget.parameters.brainModel), (mask, "brain"))
+        self.ui.applyButton.emit("clicked()")
+        given = self.slicer.cli.runs[-1][1]
+        self.assertEqual((given["inputMask"], given["brainModel"]), (mask, brain.path))
+        self.slicer.cli.finish("Cancelled")
+        self.widget._models = [phantom, brain]
+        self.ui.applyButton.emit("clicked()")
+        self.assertNotIn("brainModel", self.slicer.cli.runs[-1][1])
 
     def run_it(self):
         self.choose("demo-brain-phantom")
