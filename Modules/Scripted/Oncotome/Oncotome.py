@@ -16,7 +16,7 @@ from slicer.util import VTKObservationMixin
 from OncotomeLib import models, results, samples, terminology
 from OncotomeLib.logic import OncotomeLogic, whyNotVolumes
 from OncotomeLib.models import MAX_CHANNELS
-from OncotomeLib.run import RunCancelled, RunError
+from OncotomeLib.run import RunCancelled, RunError, engineVersion
 
 _MODEL_FOLDER = "Oncotome/ModelFolder"  # an application setting: a path of one machine has no place in a scene
 _COLUMNS = ("Lesion", "Volume, ml", "Axial, mm", "3-D, mm", "Mean", "Class")  # mm: longest diameters
@@ -68,6 +68,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.progressPlace.layout().addWidget(self._progressBar)
         ui.lesionTable.setColumnCount(len(_COLUMNS))
         ui.lesionTable.setHorizontalHeaderLabels(list(_COLUMNS))
+        ui.versionText.text = engineVersion() or _("not known")
         ui.modelFolderEdit.currentPath = slicer.app.settings().value(_MODEL_FOLDER) or ""
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -203,8 +204,9 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # Of models that know classes, those that see what the chosen model sees.
         classifiers = [m for m in self._models if model and m.classes and m.modality == model.modality and not m.whyNot()]
         brains = [m for m in self._models if m.findsBrain]
+        beside = (_("The one beside the model"), "")
         self.offer(ui.classifierSelector, [(m.title, m.id) for m in classifiers], parameters and parameters.classifier)
-        self.offer(ui.brainModelSelector, [(_("The one beside the model"), ""), *((m.title, m.id) for m in brains)], parameters and parameters.brainModel)
+        self.offer(ui.brainModelSelector, [beside, *((m.title, m.id) for m in brains)], parameters and parameters.brainModel)
         inputs = self.inputs() if parameters else []
         why = _("Choose a model.") if model is None else model.whyNot() or whyNotVolumes(inputs, channels)
         ui.applyButton.text = _("Cancel") if run else _("Apply")
@@ -316,6 +318,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _begin(self, start):
         self.ui.logText.clear()
         self.ui.statusLabel.text = ""
+        self.logic.keepFiles = self.ui.keepFilesCheckBox.checked
         try:
             run = start(waitForCompletion=False, onChange=self.onRunChange, onEnd=self.onRunEnd)
         except (RunError, ValueError) as e:

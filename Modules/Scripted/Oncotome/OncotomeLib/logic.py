@@ -32,6 +32,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         super().__init__()
         self.run = None  # the CliRun in progress
+        self.keepFiles = False  # of the next runs: see CliRun
 
     def getParameters(self) -> Parameters:
         return Parameters(self.getParameterNode())
@@ -101,7 +102,8 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
             results.putUnderStudy(measurements, inputVolume)
             results.keepFrame(measurements, inputVolume)  # as the label map's: it was given without its parent transform
 
-        return self._start("LesionMeasurement", parameters, {"measurements": measurements}, place, waitForCompletion, onChange, onEnd, created, nodes, _notes(leftOut))
+        return self._start("LesionMeasurement", parameters, {"measurements": measurements}, place, waitForCompletion, onChange, onEnd,
+                           created, nodes, _notes(leftOut))
 
     def classify(self, segmentation, inputVolumes, model, modelFolder="", classes=None, device="auto", precision="f32", threads=0,
                  waitForCompletion=True, onChange=None, onEnd=None) -> CliRun:
@@ -163,7 +165,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         try:
             if self.run:
                 raise RunError("A run is in progress: wait for its end, or cancel it.")
-            run = CliRun(name, parameters, onChange, end, temporaries, created)
+            run = CliRun(name, parameters, onChange, end, temporaries, created, self.keepFiles)
         except RunError:
             for node in (*created, *temporaries):
                 slicer.mrmlScene.RemoveNode(node)

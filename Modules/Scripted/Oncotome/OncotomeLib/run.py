@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import slicer
 import vtk
@@ -27,6 +29,14 @@ def cliModule(name: str):
     return module
 
 
+def engineVersion() -> str:
+    """The version of the CLI modules, of the XML that lies beside them; empty where it does not."""
+    try:
+        return ElementTree.parse(Path(cliModule("TumorSegmentation").path).with_suffix(".xml")).findtext("version") or ""
+    except (OSError, ElementTree.ParseError, RunError):
+        return ""
+
+
 def errorOf(text: str) -> str:
     """The line that tells what went wrong, without the program's name: the last of an error output."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -40,11 +50,13 @@ class CliRun:
     :param onChange: called with the run on progress and new output.
     :param onEnd: called once with the run and its error (RunError, RunCancelled) or None. By then outputs are in the
         scene and temporary nodes gone; the CLI module's node goes after it, as widgets may look at it.
+    :param keepFiles: leave the files that Slicer exchanges with the module in its temporary folder.
     :param temporaries: nodes that are removed when the run ends; createdNodes only when it fails or is cancelled.
     """
 
-    def __init__(self, name: str, parameters: dict, onChange=None, onEnd=None, temporaries=(), createdNodes=()):
+    def __init__(self, name: str, parameters: dict, onChange=None, onEnd=None, temporaries=(), createdNodes=(), keepFiles=False):
         self._module = cliModule(name)
+        self._keepFiles = keepFiles
         self._onChange, self._onEnd = onChange, onEnd
         self._temporaries, self._createdNodes = list(temporaries), list(createdNodes)
         self.output, self.outputs, self.notes = "", {}, []
@@ -64,12 +76,15 @@ class CliRun:
     def start(self) -> None:
         self._tag = self.node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
         self.node.StartContinuousOutputUpdate()
-        slicer.cli.run(self._module, self.node, None, wait_for_completion=False, update_display=False)
+        self._run(wait=False)
 
     def wait(self) -> None:
         """Runs it now, and returns when it has ended."""
-        slicer.cli.run(self._module, self.node, None, wait_for_completion=True, update_display=False)
+        self._run(wait=True)
         self._end()
+
+    def _run(self, wait: bool) -> None:
+        slicer.cli.run(self._module, self.node, None, wait_for_completion=wait, delete_temporary_files=not self._keepFiles, update_display=False)
 
     def cancel(self) -> None:
         """Asks for the end; onEnd follows when the process is gone."""

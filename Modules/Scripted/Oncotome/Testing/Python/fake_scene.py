@@ -136,11 +136,7 @@ class CommandLineNode(Node):
 
 
 class Colors(Node):
-    def SetTypeToUser(self):
-        pass
-
-    def SetNumberOfColors(self, count):
-        pass
+    SetTypeToUser = SetNumberOfColors = lambda self, *count: None
 
 
 class Display(Node):

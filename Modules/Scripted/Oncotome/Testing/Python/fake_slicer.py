@@ -51,6 +51,12 @@ class Observers:
 # CLI modules
 
 
+class Module(str):
+    """A module of slicer.modules, by its name."""
+
+    path = "/nowhere/name"
+
+
 class Cli:
     """slicer.cli, with the runs that were asked for. A test ends them."""
 
@@ -64,7 +70,7 @@ class Cli:
 
     def run(self, module, node, parameters, wait_for_completion=False, delete_temporary_files=True, update_display=True):
         assert node is self.runs[-1][2] and parameters is None
-        self.update_display = update_display
+        self.update_display, self.delete_temporary_files = update_display, delete_temporary_files
         node.SetStatus(node.Scheduled)
         if wait_for_completion:
             self.ends(self)
@@ -130,11 +136,16 @@ class Widget(Any):
     """A widget of the .ui file: its properties are attributes, a change of value emits its signal."""
 
     SIGNALS = {"currentPath": "currentPathChanged(QString)", "value": "valueChanged(int)", "checked": "toggled(bool)",
-               "currentIndex": "currentIndexChanged(int)", "text": "textChanged(QString)"}
+               "currentIndex": "currentIndexChanged(int)", "text": "textChanged(QString)", "node": "currentNodeChanged(vtkMRMLNode*)"}
 
     def __init__(self, className):
         self.__dict__.update(className=className, signals={}, items=[], text="", enabled=True, visible=True, cells={}, rows=0, node=None, html="")
         self.__dict__.update(value=0, checked=False, currentPath="", currentIndex=-1, current=None)
+
+    def __getattr__(self, name):
+        if name.startswith("set"):
+            return lambda value: setattr(self, name[3].lower() + name[4:], value)
+        return super().__getattr__(name)
 
     def connect(self, signal, slot):
         self.signals[signal] = slot
@@ -142,14 +153,18 @@ class Widget(Any):
     def emit(self, signal, *args):
         self.signals[signal](*args)
 
+    def tell(self, signal, *args):
+        """Emits what need not be connected."""
+        if signal in self.signals:
+            self.emit(signal, *args)
+
     def __setattr__(self, name, value):
         changed = self.__dict__.get(name) != value
         self.__dict__[name] = value
-        signal = self.SIGNALS.get(name)
-        if changed and signal in self.signals:
-            self.emit(signal, value)
-        if name == "currentIndex" and changed and "currentTextChanged(QString)" in self.signals:
-            self.emit("currentTextChanged(QString)", self.currentText)
+        if changed and name in self.SIGNALS:
+            self.tell(self.SIGNALS[name], value)
+        if changed and name == "currentIndex":
+            self.tell("currentTextChanged(QString)", self.currentText)
 
     @property
     def count(self):
@@ -184,9 +199,6 @@ class Widget(Any):
     def findData(self, data):
         return next((i for i, item in enumerate(self.items) if item.data(0) == data), -1)
 
-    def setCurrentIndex(self, index):
-        self.currentIndex = index
-
     def setCurrentText(self, text):
         self.currentIndex = next(i for i, item in enumerate(self.items) if item.text() == text)
 
@@ -195,17 +207,10 @@ class Widget(Any):
 
     def setCurrentItem(self, item):
         self.__dict__["current"] = item
-        if "itemSelectionChanged()" in self.signals:
-            self.emit("itemSelectionChanged()")
+        self.tell("itemSelectionChanged()")
 
     def layout(self):
         return Any()
-
-    def setVisible(self, visible):
-        self.visible = visible
-
-    def setHtml(self, html):
-        self.html = html
 
     def setPlainText(self, text):
         self.html = text
@@ -219,10 +224,7 @@ class Widget(Any):
     def setCurrentNode(self, node):
         if node and sys.modules["slicer"].mrmlScene.IsImporting():
             node = None  # its model has no node of an import before the end
-        changed = node is not self.node
-        self.__dict__["node"] = node
-        if changed and "currentNodeChanged(vtkMRMLNode*)" in self.signals:
-            self.emit("currentNodeChanged(vtkMRMLNode*)", node)
+        self.node = node
 
     def setRowCount(self, rows):
         self.rows = rows
@@ -362,7 +364,7 @@ def reset():
         slicer.mrmlScene = fake_scene.Scene()
     slicer.cli = Cli()
     names = ("TumorSegmentation", "LesionMeasurement", "LesionClassification")
-    slicer.modules = types.SimpleNamespace(**{name.lower(): name for name in names})
+    slicer.modules = types.SimpleNamespace(**{name.lower(): Module(name) for name in names})
     settings = Settings()
     slicer.app = types.SimpleNamespace(connect=lambda signal, slot: setattr(slicer.app, "startup", slot), settings=lambda: settings)
     slicer.util.errors.clear()

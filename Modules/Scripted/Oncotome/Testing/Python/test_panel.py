@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import re
+import tempfile
 import types
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -99,6 +100,21 @@ class Panel(unittest.TestCase):
         self.widget._models = [phantom, brain]
         self.ui.applyButton.emit("clicked()")
         self.assertNotIn("brainModel", self.slicer.cli.runs[-1][1])
+
+    def test_temporary_files_stay_where_that_is_asked_for(self):
+        for keep in (False, True, False):
+            self.ui.keepFilesCheckBox.checked = keep
+            self.run_it()
+            self.assertIs(self.slicer.cli.delete_temporary_files, not keep)
+            self.slicer.cli.finish("Cancelled")
+
+    def test_the_engines_version_is_that_of_the_xml_beside_it(self):
+        self.assertEqual(self.ui.versionText.text, "not known")
+        with tempfile.TemporaryDirectory() as name:
+            self.slicer.modules.tumorsegmentation.path = f"{name}/TumorSegmentation"
+            with open(f"{name}/TumorSegmentation.xml", "w", encoding="utf-8") as file:
+                file.write("<executable><version>1.2.3</version></executable>")
+            self.assertEqual(self.panel().ui.versionText.text, "1.2.3")
 
     def run_it(self):
         self.choose("demo-brain-phantom")
