@@ -304,7 +304,7 @@ class OncotomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onClassify(self):
         p = self.parameters
-        classifier = self.model(p.classifier) or self.model(self.ui.classifierSelector.currentData)
+        classifier = self.model(self.ui.classifierSelector.currentData)  # the node's may be one for other images
         volumes = self.inputs()
         if len(classifier.channels) == 1:
             fitting = models.guessInputs(classifier, [channel.name for channel in self.model().channels])[0]

@@ -164,7 +164,9 @@ class Panel(unittest.TestCase):
         self.assertEqual(self.ui.lesionTable.rows, 1)
         self.assertRegex(self.ui.statusLabel.text, r"^1 lesion, .* Left out, .*: Segment_2\.$")
         self.assertIn("Segment_2", self.ui.logText.html)
+        self.widget.parameters.classifier = "lung-nodule"  # chosen with another model
         self.ui.classifyButton.emit("clicked()")
+        self.assertTrue(self.slicer.cli.runs[-1][1]["model"].endswith("/brain-mass-t1c"))
         self.assertEqual(self.slicer.cli.runs[-1][1]["inputVolume"].GetName(), "T1 post gad")
         self.slicer.cli.finish(fill=lambda p: fake.add_rows(p["outputClasses"], ("lesion", "class", "probability", "refused"), (("2", "glioma", "0.5", ""),)))
         self.assertEqual(self.ui.lesionTable.item(0, 5).text(), "glioma (50%)")
