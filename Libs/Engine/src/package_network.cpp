@@ -61,8 +61,9 @@ MeshNetInference read_meshnet(const json& j, const ModelPackage& package) {
 
 std::vector<std::uint8_t> read_class_labels(const json& j, std::int64_t out_channels) {
   auto labels = j.at("class_labels").get<std::vector<std::uint8_t>>();
-  if (out_channels != static_cast<std::int64_t>(labels.size()) || labels[0] != 0)
-    invalid_package("class_labels must name one label per class, background 0 first");
+  if (labels.empty() || labels.size() > 256 || out_channels != static_cast<std::int64_t>(labels.size()) ||
+      labels[0] != 0)
+    invalid_package("class_labels must name one label per class of 1 to 256, background 0 first");
   return labels;
 }
 

@@ -131,6 +131,8 @@ TEST_F(ImagePackage, Says_its_classes_and_preparation_and_is_refused_when_wrong)
   EXPECT_EQ(refusal("/image/resize", "crop"), ErrorCode::model_unsupported);
   EXPECT_EQ(refusal("/image/percentiles", {0.1, 0.9}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/image/std", {0}), ErrorCode::model_invalid);
+  EXPECT_EQ(refusal("/image/std", {1e-320}), ErrorCode::model_invalid);
+  EXPECT_EQ(refusal("/image/mean", {1e308}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/image/mean", {0, 0}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/image/rescale", {10, 0}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/network/architecture", "transformer"), ErrorCode::model_unsupported);
@@ -146,6 +148,11 @@ TEST_F(ImagePackage, Says_its_classes_and_preparation_and_is_refused_when_wrong)
   ImageGate other;
   other.components = {{1, {0}, {1}}};
   EXPECT_EQ(refusal("/gate", gate_json(other)), ErrorCode::model_invalid);
+  json large = model_["network"];  // 275 GB would be its image
+  large.update({{"dimensions", 3}, {"input_size", {4096, 4096, 4096}}});
+  model_["gate"] = gate_json(other);
+  EXPECT_EQ(refusal("/network", large), ErrorCode::model_invalid);
+  model_.erase("gate");
   json none = gate_json(other);
   none["components"] = json::array();
   EXPECT_EQ(refusal("/gate", none), ErrorCode::model_invalid);

@@ -86,6 +86,11 @@ TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
   EXPECT_EQ(with("/network/overlap", 0.9999999), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/features", json::array()), ErrorCode::model_invalid);
   EXPECT_EQ(with("/network/class_labels", {0, 1}), ErrorCode::model_invalid);
+  json script = good["network"];
+  script.update({{"architecture", "torchscript"}, {"out_channels", 0}, {"class_labels", json::array()}});
+  EXPECT_EQ(with("/network", script), ErrorCode::model_invalid);
+  script.update({{"out_channels", 257}, {"class_labels", std::vector<int>(257, 0)}});
+  EXPECT_EQ(with("/network", script), ErrorCode::model_invalid);
   EXPECT_EQ(with("/weights/file", "../../etc/passwd"), ErrorCode::model_invalid);
   EXPECT_EQ(with("/labels/0/value", 0), ErrorCode::model_invalid);
   EXPECT_EQ(with("/labels/0/value", "one"), ErrorCode::model_invalid);
@@ -101,6 +106,25 @@ TEST_F(ModelPackageTest, What_is_wrong_is_refused_with_its_code) {
   std::ofstream(folder_ / "model.json") << "{";
   EXPECT_THROW(read_model_package(folder_.string()), Error);
   EXPECT_THROW(read_model_package((folder_ / "absent").string()), Error);
+}
+
+TEST_F(ModelPackageTest, A_pattern_is_refused_or_searched_in_no_time_whatever_it_is) {
+  const auto repeated = [](int count, const std::string& part) {
+    std::string all;
+    for (int i = 0; i < count; ++i) all += part;
+    return all;
+  };
+  json& pattern = model_["input"]["channels"][0]["find"][0]["description"];
+  for (const char* refused : {"a??{30000}", "a*{30000}", "a{9}{9}", "(?=a)(?=b)(?!c)"}) {
+    pattern = refused;
+    EXPECT_EQ(refusal(), ErrorCode::model_invalid) << refused;
+  }
+  SeriesTraits traits;
+  traits.description = std::string(256, 'a');
+  for (const std::string& slow : {repeated(30, "(|)") + "x", repeated(12, ".*") + "x", repeated(100, "a?") + "x"}) {
+    pattern = slow;
+    EXPECT_FALSE(read().channels[0].rules[0].matches(traits)) << slow;
+  }
 }
 
 TEST_F(ModelPackageTest, JSON_too_deep_or_too_large_is_refused) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "../package_json.h"
@@ -36,8 +37,10 @@ ImagePreparation read_image(const json& j, std::int64_t channels) {
   p.std = j.at("std").get<std::vector<double>>();
   if (static_cast<std::int64_t>(p.mean.size()) != channels || p.std.size() != p.mean.size())
     invalid_package("mean and std must have one number per channel");
-  for (const double std : p.std)
-    if (!(std > 0)) invalid_package("std must be above 0");
+  // Of values from 0 to 1; a float must hold what comes of them.
+  for (std::size_t c = 0; c < p.mean.size(); ++c)
+    if (!(std::abs(p.mean[c]) <= 1e6 && p.std[c] >= 1e-6))
+      invalid_package("mean must lie between -1e6 and 1e6, and std be at least 1e-6");
   return p;
 }
 
@@ -133,9 +136,8 @@ ImageInference read_image_inference(const json& j, const ModelPackage& package) 
   i.decision = read_label_decision(j.value("lesion", json::object()).value("decision", "most_probable"));
   if (j.contains("gate")) {
     i.gate = read_gate(j.at("gate"));
-    const Dhw& size = i.network.input_size;
-    gate_distance(*i.gate,
-                  gate_features(Tensor({1, i.network.in_channels, size[0], size[1], size[2]}), i.gate->statistics));
+    // Images of every size have as many features.
+    gate_distance(*i.gate, gate_features(Tensor({1, i.network.in_channels, 1, 1, 1}), i.gate->statistics));
   }
   return i;
 }
