@@ -123,11 +123,12 @@ Geometry respaced(const Geometry& grid, const Vec3& spacing_mm) {
   for (std::size_t a = 0; a < 3; ++a) {
     if (std::abs(spacing_mm[a] - grid.spacing_mm[a]) < 1e-3 * spacing_mm[a]) continue;
     const double extent = static_cast<double>(grid.size[a]) * grid.spacing_mm[a];
-    out.size[a] = std::max<std::int64_t>(1, std::llround(extent / spacing_mm[a]));
+    out.size[a] = std::max<std::int64_t>(1, std::llround(std::min(extent / spacing_mm[a], 2e10)));
     out.spacing_mm[a] = spacing_mm[a];
     const double shift = 0.5 * (extent - static_cast<double>(out.size[a] - 1) * spacing_mm[a] - grid.spacing_mm[a]);
     out.origin_mm = out.origin_mm + shift * grid.axis[a];
   }
+  check_voxel_count(out.size);
   return out;
 }
 

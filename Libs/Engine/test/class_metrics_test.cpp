@@ -45,6 +45,15 @@ TEST(ClassMetrics, The_area_under_the_curve_counts_pairs_in_order_and_ties_half)
   EXPECT_NEAR(area_under_curve(three), (1 + 2.0 / 3 + 0.5) / 3, 1e-12);
 }
 
+TEST(ClassMetrics, More_classes_than_a_confusion_holds_are_refused) {
+  const std::vector<std::string> classes(4097);
+  ClassAnswers answers;
+  answers.probabilities = {std::vector<double>(classes.size(), 0)};
+  answers.truth = {0};
+  answers.groups = {""};
+  EXPECT_THROW(class_metrics(answers, classes, 1), Error);
+}
+
 TEST(ClassMetrics, Figures_have_their_closed_forms) {
   // Answers 1 1 0 0 1, of which 1 0 0 1 1 is true.
   const ClassAnswers answers = two_classes({0.9, 0.9, 0.23, 0.23, 0.7}, {1, 0, 0, 1, 1});

@@ -134,6 +134,7 @@ TEST_F(ImagePackage, Says_its_classes_and_preparation_and_is_refused_when_wrong)
   EXPECT_EQ(refusal("/image/std", {1e-320}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/image/mean", {1e308}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/image/mean", {0, 0}), ErrorCode::model_invalid);
+  EXPECT_EQ(refusal("/image/crop_margin_mm", 1e9), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/image/rescale", {10, 0}), ErrorCode::model_invalid);
   EXPECT_EQ(refusal("/network/architecture", "transformer"), ErrorCode::model_unsupported);
   EXPECT_EQ(refusal("/network/in_channels", 3), ErrorCode::model_invalid);
@@ -288,6 +289,10 @@ TEST_F(ImagePackage, Lesions_are_seen_by_their_largest_slice_or_a_square_round_t
   EXPECT_EQ(findings[1].lesion_id, 5);
   EXPECT_EQ(findings[0].classification.probabilities, classify(*load(), crop, {}).probabilities);
   EXPECT_THROW(classify_lesions(*load(), channels, grid, {{1, {0, 0, 0}, {20, 1, 1}, 0}}, {}), Error);
+  model_["image"]["crop_margin_mm"] = 1000;
+  Geometry fine = grid;
+  fine.spacing_mm = {1e-3, 1e-3, 1};
+  EXPECT_THROW(lesion_image(image_inference(read()), {{fine, volume.voxels.data()}}, boxes[0]), Error);
 }
 
 TEST_F(ImagePackage, Members_are_averaged_and_tell_how_far_they_disagree) {

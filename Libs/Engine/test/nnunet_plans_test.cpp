@@ -2,10 +2,13 @@
 #include "nnunet/plans.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
+#include "nnunet/package.h"
 #include "oncotome/core/error.h"
 
 namespace {
@@ -300,6 +303,52 @@ TEST_F(NnunetPlans, What_is_wrong_in_the_dataset_is_refused_with_its_place) {
   dataset_["labels"]["tumor"] = {1, 2};
   dataset_["regions_class_order"] = {1};
   expect(ErrorCode::model_invalid, "regions_class_order must be a list of 2");
+}
+
+class NnunetFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(folder_ / "fold_0");
+    std::ofstream(folder_ / "plans.json") << good_plans().dump();
+    std::ofstream(folder_ / "dataset.json") << good_dataset().dump();
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_.parent_path()); }
+
+  // The checkpoint as a safetensors file, which holds the same.
+  std::vector<int> mirrored(const std::string& axes) {
+    const std::string header =
+        R"({"__metadata__": {"network_weights": {}, "inference_allowed_mirroring_axes": )" + axes + "}}";
+    std::string size(8, '\0');
+    size[0] = static_cast<char>(header.size());
+    std::ofstream(folder_ / "fold_0/checkpoint_final.pth", std::ios::binary) << size << header;
+    return std::get<NnUnetInference>(read_package({folder_.string()}, {}).inference).ensemble[0].mirror_axes;
+  }
+  static ErrorCode refusal(const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::internal;
+  }
+
+  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) /
+                                        ("nnunet-" + std::to_string(::getpid())) / "nnUNetTrainer__p__3d_fullres";
+};
+
+TEST_F(NnunetFolder, Mirroring_axes_are_those_of_the_network_each_once) {
+  EXPECT_EQ(mirrored("[0, 2]"), (std::vector<int>{0, 2}));
+  EXPECT_EQ(mirrored("null"), std::vector<int>());
+  for (const char* wrong : {"[0, 0]", "[3]", "[-1]", "[0.5]", "[1e54]", "[\"a\"]", "[0, 1, 2, 0, 0, 0, 0, 0]"})
+    EXPECT_EQ(refusal([&] { mirrored(wrong); }), ErrorCode::model_invalid) << wrong;
+}
+
+TEST_F(NnunetFolder, Steps_that_would_take_windows_without_end_are_refused) {
+  ModelOptions options;
+  for (const double step : {1e-30, 0.0, 1.5}) {
+    options.step = step;
+    EXPECT_EQ(refusal([&] { read_package({folder_.string()}, options); }), ErrorCode::usage) << step;
+  }
 }
 
 // nnunetv2 2.8.1 read these very files; Testing/Golden/make_nnunet_fixtures.py tells how they are made.

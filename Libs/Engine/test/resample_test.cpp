@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "oncotome/core/error.h"
+
 namespace {
 
 using namespace oncotome;
@@ -54,6 +56,15 @@ TEST(Resample, Another_spacing_covers_the_same_box_and_gives_a_linear_field_exac
   for (std::int64_t z = 2; z < 22; ++z)
     for (std::int64_t y = 0; y < 7; ++y)
       for (std::int64_t x = 1; x < 9; ++x) ASSERT_NEAR(out.at(x, y, z), expected.at(x, y, z), 1e-4);
+}
+
+TEST(Resample, A_spacing_that_asks_for_far_too_many_voxels_is_refused) {
+  Geometry far;
+  for (const Vec3& spacing_mm : {Vec3{0x1p21, 0x1p20, 0x1p20}, Vec3{1e300, 1, 1}}) {
+    far.spacing_mm = spacing_mm;
+    far.size = {4, 4, 4};
+    EXPECT_THROW(respaced(far, {2, 2, 2}), Error);
+  }
 }
 
 TEST(Resample, Labels_survive_the_way_to_LPS_and_back) {

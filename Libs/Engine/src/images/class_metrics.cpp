@@ -17,6 +17,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kMostClasses = 4096;  // a confusion has a number of each pair
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 /// Answers made ready for figures of any draw of their images, as often as the draw's weights say.
@@ -115,6 +116,8 @@ class Judge {
 };
 
 void check(const ClassAnswers& answers, std::size_t classes) {
+  if (classes > kMostClasses)
+    throw Error(ErrorCode::usage, "figures can be told of " + std::to_string(kMostClasses) + " classes at most");
   const std::size_t n = answers.truth.size();
   bool fits = n > 0 && answers.probabilities.size() == n && answers.groups.size() == n;
   for (std::size_t i = 0; fits && i < n; ++i)

@@ -12,6 +12,7 @@ namespace oncotome::engine {
 namespace {
 
 constexpr std::size_t kBatch = 16;
+constexpr double kMostVoxels = 0x1p29;  // twice a CT of the whole body
 
 /// A run of indexes along one axis, which may begin and end outside of the image.
 struct Span {
@@ -26,7 +27,12 @@ std::array<Span, 3> spans_of(const ImageInference& inference, const Geometry& gr
   for (std::size_t a = 0; a < (is_flat ? 2 : 3); ++a)
     longest_mm = std::max(longest_mm, grid.spacing_mm[a] * static_cast<double>(box.last[a] - box.first[a] + 1));
   const double side_mm = longest_mm + 2 * inference.crop_margin_mm.value_or(0);
-  for (std::size_t a = 0; a < 3; ++a) {
+  double all = 1;
+  for (std::size_t a = 0; a < (is_flat ? 2 : 3); ++a) all *= std::max(1.0, side_mm / grid.spacing_mm[a]);
+  if (!(all <= kMostVoxels))
+    throw Error(ErrorCode::precondition_unmet, "the square or cube round lesion " + std::to_string(box.id) +
+                                                   " is far too large for the image's spacing");
+  for (std::size_t a = 0; a < (is_flat ? 2 : 3); ++a) {
     const double voxels = side_mm / grid.spacing_mm[a];
     const double middle = 0.5 * static_cast<double>(box.first[a] + box.last[a] + 1);
     spans[a] = {std::llround(middle - 0.5 * voxels), std::max<std::int64_t>(1, std::llround(voxels))};

@@ -117,7 +117,8 @@ ImageInference read_image_inference(const json& j, const ModelPackage& package) 
   i.picture_range = read_range(j.at("image"), "picture_range");
   if (j.at("image").contains("crop_margin_mm")) {
     i.crop_margin_mm = j.at("image").at("crop_margin_mm").get<double>();
-    if (!(*i.crop_margin_mm >= 0)) invalid_package("crop_margin_mm must not lie below 0");
+    if (!(*i.crop_margin_mm >= 0 && *i.crop_margin_mm <= 1000))
+      invalid_package("crop_margin_mm must lie between 0 and 1000");
   }
   i.classes = read_classes(j.value("classes", json::array()));
   if (static_cast<std::int64_t>(i.classes.size()) != i.network.classes)

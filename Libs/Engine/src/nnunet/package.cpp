@@ -123,6 +123,21 @@ std::string text_at(const ordered_json& contents, const char* key) {
   return contents.contains(key) && contents[key].is_string() ? contents[key].get<std::string>() : "";
 }
 
+// Each axis doubles what is predicted.
+std::vector<int> mirror_axes_of(const ordered_json& list, const Configuration& configuration) {
+  std::vector<int> axes;
+  if (!list.is_array()) return axes;
+  for (const ordered_json& entry : list) {
+    const double axis = entry.is_number() ? entry.get<double>() : -1;
+    if (!(axis >= 0 && axis < configuration.network.dimensions) || axis != std::trunc(axis))
+      throw Error(ErrorCode::model_invalid, "the checkpoint names a mirroring axis that the network does not have");
+    axes.push_back(static_cast<int>(axis) + (configuration.is_2d() ? 1 : 0));
+    if (std::count(axes.begin(), axes.end(), axes.back()) > 1)
+      throw Error(ErrorCode::model_invalid, "the checkpoint names a mirroring axis twice");
+  }
+  return axes;
+}
+
 NnUnetStage read_stage(const fs::path& folder, const ModelOptions& options, ModelPackage& package, int depth = 0) {
   if (depth > 4) throw Error(ErrorCode::model_invalid, "plans.json: the previous stages make a circle");
   NnUnetStage stage;
@@ -146,15 +161,8 @@ NnUnetStage read_stage(const fs::path& folder, const ModelOptions& options, Mode
   const TrainerTraits traits = trainer_traits(text_at(contents, "trainer_name"));
   stage.configuration.network.batch_norm = stage.configuration.network.batch_norm || traits.batch_norm;
   if (!traits.doubt.empty()) package.doubts.push_back(traits.doubt);
-  if (options.mirroring && contents.contains("inference_allowed_mirroring_axes")) {
-    const ordered_json& axes = contents["inference_allowed_mirroring_axes"];
-    if (axes.is_array()) stage.mirror_axes = axes.get<std::vector<int>>();
-    for (int& axis : stage.mirror_axes) {
-      if (axis < 0 || axis >= stage.configuration.network.dimensions)
-        throw Error(ErrorCode::model_invalid, "the checkpoint names a mirroring axis that the network does not have");
-      if (stage.configuration.is_2d()) ++axis;
-    }
-  }
+  if (options.mirroring && contents.contains("inference_allowed_mirroring_axes"))
+    stage.mirror_axes = mirror_axes_of(contents["inference_allowed_mirroring_axes"], stage.configuration);
   for (const fs::path& file : files) stage.checkpoints.push_back(file.string());
   if (const std::string& previous = stage.configuration.previous_stage;
       !previous.empty() && !options.previous_labels_given) {
@@ -286,7 +294,7 @@ json describe_label(int value, const std::string& name) {
 
 ModelPackage read_package(const std::vector<std::string>& folders, const ModelOptions& options) {
   const double step = options.step.value_or(0.5);
-  if (!(step > 0 && step <= 1)) throw Error(ErrorCode::usage, "the step must lie above 0 and be at most 1");
+  if (!(step >= 0.01 && step <= 1)) throw Error(ErrorCode::usage, "the step must lie between 0.01 and 1");
   ModelPackage notes;
   NnUnetInference inference;
   inference.step = step;

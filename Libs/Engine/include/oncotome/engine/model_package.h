@@ -187,7 +187,7 @@ struct ModelOptions {
   std::string checkpoint = "checkpoint_final.pth";
   std::string configuration;  ///< Where the folder holds several, such as "3d_fullres"; a task of TotalSegmentator.
   bool mirroring = true;
-  std::optional<double> step;  ///< Of the patch; 0.5, or what TotalSegmentator takes for its task.
+  std::optional<double> step;  ///< Of the patch, 0.01 to 1; else 0.5, or what TotalSegmentator takes for its task.
   bool half_accumulators = true;
   double min_volume_mm3 = 0;           ///< Of TotalSegmentator: what is not larger is removed.
   std::string postprocessing;          ///< Path of nnU-Net's postprocessing.json; empty: none.

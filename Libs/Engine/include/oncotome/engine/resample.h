@@ -24,7 +24,8 @@ Geometry oriented(const Geometry& grid, const std::array<bool, 3>& against_lps =
 /// A cube of `size` voxels of `spacing_mm` round the grid's center, x to anterior, y to inferior, z to left.
 Geometry conformed(const Geometry& grid, std::int64_t size, double spacing_mm);
 
-/// The grid with another spacing that covers the same box: outer faces stay, sizes are rounded.
+/// The grid with another spacing that covers the same box: outer faces stay, sizes are rounded. Throws as
+/// check_voxel_count().
 Geometry respaced(const Geometry& grid, const Vec3& spacing_mm);
 
 /// Values at the target's voxel centers, trilinear; 0 outside. Centers that meet a source voxel within 1e-4 of its size
