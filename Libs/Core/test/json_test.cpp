@@ -35,4 +35,14 @@ TEST(JsonTest, WholeNumbersAreReadExactlyOrNotAtAll) {
   EXPECT_THROW(json::parse("\"2\"").get<int>(), json::type_error);
 }
 
+TEST(JsonTest, JsonThatIsNestedTooDeepIsDiscarded) {
+  const auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  EXPECT_TRUE(oncotome::parse_json(nested(64)).is_array());
+  EXPECT_TRUE(oncotome::parse_json(nested(66)).is_discarded());
+  EXPECT_TRUE(oncotome::parse_json(nested(200000)).is_discarded());
+  EXPECT_TRUE(oncotome::parse_json("{").is_discarded());
+  EXPECT_TRUE(oncotome::parse_json("[1] // one").is_discarded());
+  EXPECT_EQ(oncotome::parse_json("[1] // one", true), json({1}));
+}
+
 }  // namespace

@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <set>
 
 #include "import_kinds.h"
 #include "oncotome/core/error.h"
 #include "oncotome/engine/networks.h"
+#include "package_json.h"
 
 namespace oncotome::engine {
 namespace {
@@ -27,6 +29,10 @@ struct Variant {
   std::int64_t crop_margin;
   std::vector<const char*> labels;  ///< Empty: colormap.json names them.
 };
+
+// The largest of these models has 3 MB of weights.
+constexpr std::uintmax_t kLargestFile = std::uintmax_t{256} << 20;
+constexpr std::size_t kMostFiles = 64;
 
 const Variant kVariants[] = {
     {15,
@@ -174,6 +180,8 @@ std::string read_file(const fs::path& path) {
   std::error_code error;  // a folder throws when it is read, and a pipe never ends
   std::ifstream file(fs::is_regular_file(path, error) ? path : fs::path(), std::ios::binary);
   if (!file) damaged("a file that model.json names is not there");
+  if (fs::file_size(path, error) > kLargestFile || error)
+    damaged("a file that model.json names is larger than 256 MiB");
   std::string bytes{std::istreambuf_iterator<char>(file), {}};
   return bytes;
 }
@@ -181,11 +189,13 @@ std::string read_file(const fs::path& path) {
 // All files one after the other hold the tensors in the manifest's order, little-endian.
 Weights read_weights(const json& manifest, const fs::path& folder) {
   Weights weights;
+  std::set<std::string> files;
   for (const json& group : manifest) {
     std::string bytes;
     for (const json& path : group.at("paths")) {
       const auto name = path.get<std::string>();
       if (name.empty() || fs::path(name).filename() != name) damaged("its files must lie beside model.json");
+      if (!files.insert(name).second || files.size() > kMostFiles) damaged("it names too many files, or one twice");
       bytes += read_file(folder / name);
     }
     std::size_t at = 0;
@@ -263,7 +273,7 @@ nlohmann::ordered_json label_json(const std::string& name, int value, const json
 nlohmann::ordered_json labels_json(const Variant& v, const fs::path& folder) {
   nlohmann::ordered_json labels = json::array();
   json colors;
-  if (std::ifstream file(folder / "colormap.json"); file) colors = json::parse(file, nullptr, false);
+  if (std::ifstream(folder / "colormap.json").good()) colors = parse_json(read_text(folder / "colormap.json"));
   for (std::int64_t i = 1; i < v.classes; ++i) {
     const auto n = static_cast<std::size_t>(i);
     const bool named = colors.is_object() && colors.at("labels").size() == static_cast<std::size_t>(v.classes);
@@ -316,9 +326,8 @@ nlohmann::ordered_json describe(const Variant& v, const MeshNetConfig& config, c
 }  // namespace
 
 std::optional<ImportedModel> import_meshnet(const fs::path& path) {
-  std::ifstream file(path / "model.json");
-  if (!file) return std::nullopt;
-  const json j = json::parse(file, nullptr, false);
+  if (!std::ifstream(path / "model.json").good()) return std::nullopt;
+  const json j = parse_json(read_text(path / "model.json"));
   if (!j.is_object() || !j.contains("modelTopology")) return std::nullopt;
   try {
     const Keras keras = read_topology(j.at("modelTopology").at("model_config").at("config").at("layers"));

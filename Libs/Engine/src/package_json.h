@@ -15,18 +15,14 @@ namespace oncotome::engine {
 /// A model's JSON file holds this much at most.
 constexpr std::size_t kLargestJson = std::size_t{16} << 20;
 
-/// The object that a model's JSON file holds, `name` in messages: at most kLargestJson bytes and 64 levels, which
-/// bounds what recurses through it. Throws Error{model_invalid}.
+/// The object that a model's JSON file holds, `name` in messages: at most kLargestJson bytes, and parse_json()'s
+/// levels. Throws Error{model_invalid}.
 template <class Json = nlohmann::json>
 Json parse_object(const std::string& text, const std::string& name) {
   const auto refuse = [&](const char* why) { throw Error(ErrorCode::model_invalid, name + ": " + why); };
   if (text.size() > kLargestJson) refuse("it is larger than 16 MiB");
-  const auto is_shallow = [&](int depth, typename Json::parse_event_t, const Json&) {
-    if (depth > 64) refuse("it is nested too deep");
-    return true;
-  };
-  Json j = Json::parse(text, is_shallow, false);
-  if (!j.is_object()) refuse("it is no JSON object");
+  Json j = parse_json<Json>(text);
+  if (!j.is_object()) refuse("it is no JSON object, or nested too deep");
   return j;
 }
 

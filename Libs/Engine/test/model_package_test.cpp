@@ -7,9 +7,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <numeric>
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
+#include "oncotome/engine/import.h"
 #include "oncotome/engine/safetensors.h"
 
 namespace {
@@ -149,6 +152,71 @@ TEST_F(ModelPackageTest, Weights_with_another_checksum_are_refused) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::weights_checksum);
   }
+}
+
+// The smallest MeshNet that is known: two layers, a head.
+class MeshNetImport : public ModelPackageTest {
+ protected:
+  void SetUp() override {
+    ModelPackageTest::SetUp();
+    json layers = json::array(), weights = json::array();
+    std::size_t bytes = 0;
+    const auto add = [&](const std::string& name, const std::vector<std::size_t>& shape) {
+      weights.push_back({{"name", name}, {"shape", shape}, {"dtype", "float32"}});
+      bytes += std::accumulate(shape.begin(), shape.end(), sizeof(float), std::multiplies<>());
+    };
+    const auto conv = [&](const char* name, std::size_t side, std::size_t inputs, std::size_t filters) {
+      const std::vector<std::size_t> kernel(3, side), ones(3, 1);
+      layers.push_back({{"class_name", "Conv3D"},
+                        {"config",
+                         {{"name", name},
+                          {"filters", filters},
+                          {"kernel_size", kernel},
+                          {"dilation_rate", ones},
+                          {"strides", ones},
+                          {"padding", "same"},
+                          {"data_format", "channels_last"},
+                          {"activation", "linear"},
+                          {"use_bias", true}}}});
+      if (side > 1) layers.push_back({{"class_name", "Activation"}, {"config", {{"activation", "relu"}}}});
+      add(name + std::string("/kernel"), {side, side, side, inputs, filters});
+      add(name + std::string("/bias"), {filters});
+    };
+    conv("a", 3, 1, 5);
+    conv("b", 3, 5, 5);
+    conv("head", 1, 5, 3);
+    model_ = {{"modelTopology", {{"model_config", {{"config", {{"layers", layers}}}}}}},
+              {"weightsManifest", {{{"paths", {"w.bin"}}, {"weights", weights}}}}};
+    std::ofstream(folder_ / "w.bin") << std::string(bytes, '\0');
+  }
+
+  ErrorCode refusal() {
+    std::ofstream(folder_ / "model.json") << model_.dump();
+    try {
+      import_model(folder_.string(), (folder_ / "out").string(), "meshnet", true);
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ErrorCode::internal;
+  }
+};
+
+TEST_F(MeshNetImport, Each_file_of_weights_is_read_once) {
+  EXPECT_EQ(refusal(), ErrorCode::internal);  // none
+  EXPECT_TRUE(fs::exists(folder_ / "out/model.json"));
+  json& group = model_["weightsManifest"][0];
+  group["paths"] = std::vector<std::string>(1000, "w.bin");
+  EXPECT_EQ(refusal(), ErrorCode::weights_invalid);
+  group["paths"] = {"w.bin"};
+  fs::resize_file(folder_ / "w.bin", std::uintmax_t{1} << 40);  // takes no room
+  EXPECT_EQ(refusal(), ErrorCode::weights_invalid);
+}
+
+TEST_F(MeshNetImport, Names_of_classes_that_are_nested_deep_are_passed_over) {
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  std::ofstream(folder_ / "colormap.json")
+      << R"({"labels": ["a", "b", "c"], "R": [0, )" << deep << R"(, 0], "G": [0, 0, 0], "B": [0, 0, 0]})";
+  EXPECT_EQ(refusal(), ErrorCode::internal);  // none
 }
 
 SeriesTraits series(const std::string& description, std::optional<double> tr, std::optional<double> te,

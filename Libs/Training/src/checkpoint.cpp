@@ -20,7 +20,9 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
 Checkpoint read_checkpoint(const std::filesystem::path& path, const Network& network) {
   const auto file = engine::WeightFile::open(path.string());
   Checkpoint checkpoint;
-  checkpoint.state = nlohmann::json::parse(file->contents().value("state", ""), nullptr, false);
+  const nlohmann::ordered_json& contents = file->contents();
+  if (contents.is_object() && contents.contains("state") && contents["state"].is_string())
+    checkpoint.state = parse_json(contents["state"].get<std::string>());
   if (!checkpoint.state.is_object())
     throw Error(ErrorCode::weights_invalid, "the checkpoint holds no state; begin anew with --overwrite");
   for (const engine::WeightFile::Entry& entry : file->tensors()) {

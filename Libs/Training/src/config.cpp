@@ -18,8 +18,8 @@ json read_file(const fs::path& path) {
   if (!file) throw Error(ErrorCode::input_not_found, "there is no configuration file of that name");
   std::ostringstream text;
   text << file.rdbuf();
-  json parsed = json::parse(text.str(), nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
-  if (!parsed.is_object()) throw Error(ErrorCode::usage, "the configuration is not a JSON object");
+  json parsed = parse_json(text.str(), /*ignore_comments=*/true);
+  if (!parsed.is_object()) throw Error(ErrorCode::usage, "the configuration is no JSON object, or nested too deep");
   return parsed;
 }
 
@@ -38,6 +38,13 @@ Range range(Fields& fields, const char* key, double least) {
   const Range r = fields.get<Range>(key, {1, 1});
   if (!(r.first >= least && r.first <= r.second)) fields.refuse(key, "must be [low, high], in that order");
   return r;
+}
+
+engine::Dhw grid(Fields& fields, const char* key) {
+  const auto size = fields.get<engine::Dhw>(key);
+  for (const std::int64_t extent : size)
+    if (extent < 1 || extent > 4096) fields.refuse(key, "must be [D, H, W], each 1 to 4096");
+  return size;
 }
 
 std::vector<int> axes_of(Fields& fields, const char* key) {
@@ -65,7 +72,7 @@ Augmentation read_augmentation(Fields fields) {
   a.noise = fields.number("noise", 0, 0, 1);
   a.cutout = fields.number("cutout", 0, 0, 1);
   a.mixup = fields.number("mixup", 0, 0, 1);
-  if (fields.has("crop_from")) a.crop_from = fields.get<engine::Dhw>("crop_from");
+  if (fields.has("crop_from")) a.crop_from = grid(fields, "crop_from");
   a.crop_foreground = fields.number("crop_foreground", 0, 0, 1);
   fields.finish();
   return a;
@@ -94,12 +101,10 @@ engine::NetworkConfig read_network(Fields fields) {
   n.architecture = fields.get<std::string>("architecture");
   n.dimensions = fields.integer("dimensions", 2, 2, 3);
   n.in_channels = fields.integer("in_channels", 1, 1, 64);
-  n.input_size = fields.get<engine::Dhw>("input_size");
+  n.input_size = grid(fields, "input_size");
   n.features = fields.get<std::vector<std::int64_t>>("features", {});
   n.deep_supervision = fields.get<bool>("deep_supervision", false);
   n.lesion_pooling = fields.get<bool>("lesion_pooling", false);
-  for (const std::int64_t extent : n.input_size)
-    if (extent < 1 || extent > 4096) fields.refuse("input_size", "must be [D, H, W], each 1 to 4096");
   if (n.dimensions == 2 && n.input_size[0] != 1) fields.refuse("input_size", "must be [1, H, W] of a 2-D network");
   fields.finish();
   return n;
@@ -165,7 +170,8 @@ void read_heads(Fields& fields, Config& c) {
   if (segments) {
     const auto values = fields.get<std::vector<int>>("class_labels");
     const auto is_label = [](int value) { return value >= 0 && value <= 255; };
-    if (values.size() < 2 || values[0] != 0 || !std::all_of(values.begin(), values.end(), is_label))
+    if (values.size() < 2 || values.size() > 256 || values[0] != 0 ||
+        !std::all_of(values.begin(), values.end(), is_label))
       fields.refuse("class_labels", "must name one label, 0 to 255, per output, background 0 first");
     c.class_labels.assign(values.begin(), values.end());
   }

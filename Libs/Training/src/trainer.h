@@ -17,7 +17,8 @@ namespace oncotome::training {
 /// Trains a network epoch by epoch, keeps the best weights by the validation part, and a checkpoint in a folder.
 class Trainer {
  public:
-  /// Throws Error{weights_invalid} for a checkpoint of another network, Error{usage} for one of other data.
+  /// Throws Error{weights_invalid} for a checkpoint that is damaged or of another network, Error{usage} for one of
+  /// other data.
   Trainer(const Config& config, const Samples& samples, const Images& images, const Request& request, const Job& job,
           std::filesystem::path folder);
 
@@ -54,6 +55,7 @@ class Trainer {
   static double now();  ///< Seconds since some moment.
   void save(bool always);
   void restore();
+  void restore(const Checkpoint& c);
   [[noreturn]] void diverged(const char* what) const;
 
   const Config& config_;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <limits>
+
 #include "checkpoint.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/parallel.h"
@@ -11,6 +13,16 @@ using nlohmann::json;
 namespace {
 
 std::string text_of(const Compute& compute) { return compute.device.str() + (compute.mixed ? " bf16" : " f32"); }
+
+[[noreturn]] void damaged() {
+  throw Error(ErrorCode::weights_invalid, "the checkpoint's state is damaged; begin anew with --overwrite");
+}
+
+template <class Integer>
+void read_count(const json& state, const char* key, Integer& count) {
+  count = state.at(key);
+  if (count < 0 || count >= std::numeric_limits<Integer>::max() / 2) damaged();
+}
 
 }  // namespace
 
@@ -45,6 +57,14 @@ void Trainer::save(bool always) {
 
 void Trainer::restore() {
   const Checkpoint c = read_checkpoint(folder_ / "checkpoint.safetensors", *network_);
+  try {
+    restore(c);
+  } catch (const json::exception&) {
+    damaged();
+  }
+}
+
+void Trainer::restore(const Checkpoint& c) {
   if (c.state.at("network") != config_.json.at("network"))
     throw Error(ErrorCode::usage, "the checkpoint is of another network; begin anew with --overwrite");
   if (c.state.at("data") != samples_.digest)
@@ -59,19 +79,20 @@ void Trainer::restore() {
   if (c.groups.count("second") == (config_.optimizer.adamw ? 1U : 0U)) {
     copy_into(group("first"), optimizer_->first());
     copy_into(group("second"), optimizer_->second());
-    optimizer_->steps = c.state.at("steps");
+    read_count(c.state, "steps", optimizer_->steps);
   }
   if (!average_.empty()) copy_into(group("average"), average_);
   best_ = group("best");
-  epoch_ = c.state.at("epoch");
-  step_ = c.state.at("step");
-  refit_from_ = c.state.value("refit_from", 0);
-  best_epoch_ = c.state.at("best_epoch");
+  read_count(c.state, "epoch", epoch_);
+  read_count(c.state, "step", step_);
+  if (c.state.contains("refit_from")) read_count(c.state, "refit_from", refit_from_);
+  read_count(c.state, "best_epoch", best_epoch_);
   best_score_ = c.state.at("best_score");
   loss_sum_ = c.state.at("loss_sum");
   images_seen_ = c.state.at("images_seen");
   seconds_ = c.state.at("seconds");
   history_ = c.state.at("history").get<std::vector<json>>();
+  if (best_epoch_ > epoch_ || refit_from_ > epoch_) damaged();
   if (!request_.log) return;
   request_.log("going on from the checkpoint: epoch " + std::to_string(epoch_ + 1) + ", step " +
                std::to_string(step_ + 1));

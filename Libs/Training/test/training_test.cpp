@@ -11,6 +11,7 @@
 #include "oncotome/core/error.h"
 #include "oncotome/engine/model_package.h"
 #include "oncotome/engine/safetensors.h"
+#include "oncotome/engine/weight_file.h"
 #include "temporary.h"
 
 extern "C" void oncotome_train(const oncotome::training::Request& request, const oncotome::Job& job,
@@ -351,6 +352,32 @@ TEST(Training, Bad_input_gets_one_line) {
   t.config.erase("initial");
   t.config["loss"]["class_weights"] = {1, 2, 3};
   EXPECT_EQ(t.refusal("one weight per class"), ErrorCode::usage);
+  t.config.erase("loss");
+  t.config["augmentation"]["crop_from"] = {1, 16, std::int64_t{1} << 40};
+  EXPECT_EQ(t.refusal("crop_from"), ErrorCode::usage);
+  t.folder.write("deep.json", R"({"input": )" + std::string(200000, '[') + std::string(200000, ']') + "}");
+  t.request.configuration = t.folder.path / "deep.json";
+  EXPECT_EQ(t.refusal("nested too deep"), ErrorCode::usage);
+}
+
+TEST(Training, A_checkpoint_whose_state_makes_no_sense_is_not_gone_on_from) {
+  Training t;
+  EXPECT_THROW(t.run_until(1.0 / 8), Error);
+  t.request.resume = true;
+  const std::string path = (t.folder.path / "model.training/checkpoint.safetensors").string();
+  const engine::Weights weights = engine::read_safetensors(path);
+  const json state = json::parse(engine::WeightFile::open(path)->contents()["state"].get<std::string>());
+  const auto with = [&](const char* key, const json& value) {
+    json changed = state;
+    changed[key] = value;
+    engine::write_safetensors(path, weights, {{"state", changed.dump()}});
+    return t.refusal("state");
+  };
+  for (const char* key : {"epoch", "step", "steps", "best_epoch", "refit_from"})
+    for (const json& value : {json(-1), json(INT64_MAX), json("one"), json(0.5)})
+      EXPECT_EQ(with(key, value), ErrorCode::weights_invalid) << key << ' ' << value;
+  EXPECT_EQ(with("history", 1), ErrorCode::weights_invalid);
+  EXPECT_EQ(with("epoch", json::parse(std::string(100, '[') + std::string(100, ']'))), ErrorCode::weights_invalid);
 }
 
 TEST(Training, Changed_images_are_not_trained_on_from_an_old_checkpoint) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <type_traits>
 
 /// A JSON number becomes a whole number where it is one and the type holds it; else nlohmann::json::type_error is
@@ -40,3 +41,25 @@ struct nlohmann::adl_serializer<Integer,
     return number >= static_cast<Signed>(Limits::min()) && (number < 0 || static_cast<Unsigned>(number) <= most);
   }
 };
+
+namespace oncotome {
+
+/// What recurses through the JSON of a file goes so deep at most.
+constexpr int kDeepestJson = 64;
+
+/// Json::parse() without exceptions: discarded for what is no JSON, or nested deeper than kDeepestJson.
+template <class Json = nlohmann::json>
+Json parse_json(const std::string& text, bool ignore_comments = false) {
+  struct TooDeep {};
+  const auto check = [](int depth, typename Json::parse_event_t, const Json&) {
+    if (depth > kDeepestJson) throw TooDeep();
+    return true;
+  };
+  try {
+    return Json::parse(text, check, false, ignore_comments);
+  } catch (const TooDeep&) {
+    return Json(Json::value_t::discarded);
+  }
+}
+
+}  // namespace oncotome
