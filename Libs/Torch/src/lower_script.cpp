@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lower_script.h"
 
+#include <cmath>
 #include <map>
 #include <unordered_map>
 
@@ -27,6 +28,8 @@ bool flag(const JitNode& node, const char* name) { return constant(node, name).t
 double number(const JitNode& node, const char* name) { return constant(node, name).toScalar().toDouble(); }
 bool absent(const JitNode& node, const char* name) { return constant(node, name).isNone(); }
 bool all_are(const Dhw& v, std::int64_t value) { return v == Dhw{value, value, value}; }
+
+constexpr int kDeepest = 2048;
 
 class Lowering {
  public:
@@ -80,13 +83,17 @@ class Lowering {
     return table;
   }
 
+  // Recurses from each layer to those before it.
   int lower(const JitValue* value) {
     const auto known = ids_.find(value);
     if (known != ids_.end()) return known->second;
     const JitNode& node = *value->node();
     const auto rule = rules().find(name_of(node));
     if (rule == rules().end()) throw Obstacle{name_of(node)};
-    return ids_[value] = (this->*rule->second)(node);
+    if (++depth_ > kDeepest) throw Obstacle{"more than 2048 layers one after the other"};
+    const int id = ids_[value] = (this->*rule->second)(node);
+    --depth_;
+    return id;
   }
 
   int input(const JitNode& node) { return lower(node.input(0)); }
@@ -107,13 +114,15 @@ class Lowering {
   // `depth` is the first of a 2-D pair's triple, and the least of all.
   template <class T>
   Dhw triple(const JitNode& node, const T& list, std::int64_t depth) {
+    constexpr double kMost = 65536;
     set_dimensions(node, list.size());
     Dhw out{depth, 1, 1};
     for (std::size_t a = 0; a < list.size(); ++a) {
-      std::int64_t& value = out[a + 3 - list.size()];
-      value = static_cast<std::int64_t>(list[a]);
-      require(node, static_cast<double>(value) == static_cast<double>(list[a]), "by a fraction");
-      require(node, value >= depth, "by less than one");
+      const auto value = static_cast<double>(list[a]);
+      require(node, value == std::trunc(value), "by a fraction");
+      require(node, value >= static_cast<double>(depth), "by less than one");
+      require(node, value <= kMost, "by more than 65536");
+      out[a + 3 - list.size()] = static_cast<std::int64_t>(value);
     }
     return out;
   }
@@ -328,7 +337,7 @@ class Lowering {
   std::unordered_map<const JitValue*, int> ids_;
   std::vector<std::int64_t> channels_;  // of each node; 0: those of the input
   std::int64_t in_channels_ = 0;
-  int dimensions_ = 0;
+  int dimensions_ = 0, depth_ = 0;
 };
 
 engine::ScriptGraph not_lowered(std::string obstacle) {

@@ -35,10 +35,12 @@ int rank_of(const torch::jit::Graph& graph, const IsKnown& is_known) {
 }
 
 bool may_be_lowered(const JitValue& value, const JitValue& input, const IsKnown& is_known) {
-  if (&value == &input) return true;
-  const JitNode& node = *value.node();
-  return !node.inputs().empty() && (is_known(node) || node.kind() == c10::prim::ListConstruct) &&
-         may_be_lowered(*node.input(0), input, is_known);
+  for (const JitValue* at = &value; at != &input;) {
+    const JitNode& node = *at->node();
+    if (node.inputs().empty() || !(is_known(node) || node.kind() == c10::prim::ListConstruct)) return false;
+    at = node.input(0);
+  }
+  return true;
 }
 
 // Makes numbers of axes constants, for the branches on them; whether there were any.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/json.h"
@@ -84,6 +85,55 @@ INSTANTIATE_TEST_SUITE_P(, ScriptAsItIs,
                          testing::Values(std::pair("unknown", "aten::sigmoid"), std::pair("branch", "prim::If"),
                                          std::pair("in_place", "aten::relu_ changes its input")),
                          [](const auto& each) { return std::string(each.param.first); });
+
+// What keeps a module from being a graph when its code says `other` in place of `code`; spaces make up the length, for
+// the offsets in the archive.
+std::string obstacle_with(const std::string& name, const std::string& code, std::string other) {
+  std::ostringstream bytes;
+  bytes << std::ifstream(path_of(name), std::ios::binary).rdbuf();
+  std::string module = bytes.str();
+  const std::size_t at = module.find(code);
+  EXPECT_NE(at, std::string::npos) << code;
+  EXPECT_LE(other.size(), code.size());
+  other.resize(code.size(), ' ');
+  module.replace(at, code.size(), other);
+  const fs::path path = fs::path(testing::TempDir()) / ("changed-" + std::to_string(::getpid()) + ".ts");
+  std::ofstream(path, std::ios::binary) << module;
+  const std::string obstacle = load_backend(Device::cpu, 2)->lower_script(path.string()).obstacle;
+  fs::remove(path);
+  return obstacle;
+}
+
+TEST(TorchScript, Of_strides_that_no_image_has_or_thousands_of_layers_in_a_row_is_no_graph) {
+  const std::string strides = "[1, 2, 2], [1, 1, 1], [1, 1, 1], ";
+  EXPECT_EQ(obstacle_with("plain_unet_traced", strides, "[1,2,2],[1,1,1],[1,1,1],"), "");
+  EXPECT_EQ(obstacle_with("plain_unet_traced", strides, "[1,2,4294967296],[1,1,1],[1,1,1],"),
+            "aten::_convolution by more than 65536");
+  const std::string net = "net : __torch__.torch.nn.modules.conv.___torch_mangle_152.Conv3d\n";
+  const std::string module = R"(  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  _is_full_backward_hook : Optional[bool]
+  )" + net + R"(  def forward(self: __torch__.WithUnknown,
+    x: Tensor) -> Tensor:
+    net = self.net
+    return torch.sigmoid((net).forward(x, ))
+)";
+  const auto with_layers = [&](const std::string& root) {
+    return R"(  training : bool
+  _is_full_backward_hook : Optional[bool]
+  )" + net +
+           R"(  def forward(self: __torch__.WithUnknown, x: Tensor) -> Tensor:
+   y = self.net.forward(x)
+   for i in range()" +
+           root + "):\n    for j in range(" + root + R"():
+     y = torch.relu(y)
+   return y
+)";
+  };
+  EXPECT_EQ(obstacle_with("unknown", module, with_layers("9")), "");
+  EXPECT_EQ(obstacle_with("unknown", module, with_layers("60")), "more than 2048 layers one after the other");
+}
 
 TEST(TorchScript, A_package_of_a_module_that_is_no_graph_runs_and_says_why) {
   const fs::path folder = fs::path(testing::TempDir()) / ("no-graph-" + std::to_string(::getpid()));
