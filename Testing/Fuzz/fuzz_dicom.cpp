@@ -12,7 +12,9 @@ using namespace oncotome;
 
 void read(const dicom::Series& series, const Job& job) {
   constexpr std::int64_t kMostPixels = 1 << 20;
-  if (series.rows * series.columns * static_cast<std::int64_t>(series.instances.size()) > kMostPixels) return;
+  if (series.rows * series.columns * static_cast<std::int64_t>(series.instances.size()) > kMostPixels ||
+      series.geometry.voxel_count() > std::size_t{kMostPixels})
+    return;
   attempt([&] {
     if (series.kind == dicom::SeriesKind::pictures) display_bytes(dicom::load_picture(series, 0, job));
   });

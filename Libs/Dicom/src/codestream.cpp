@@ -11,6 +11,7 @@ namespace oncotome::dicom {
 namespace {
 
 constexpr int kMaxScans = 256;
+constexpr std::int64_t kMostSide = 65535;  // Rows and Columns have 16 bits
 constexpr std::int64_t kMaxTiles = 16384;
 /// Code blocks and precincts cost a decoder some hundred bytes each.
 constexpr std::int64_t kMaxBlocks = std::int64_t{1} << 22;
@@ -66,6 +67,7 @@ class JpegHeader {
     if (!reader_.has(2) || reader_.number(2) != 0xffd8) damaged("no JPEG starts there");
     while (take_marker() != 0xda) take_segment();
     if (result_.samples == 0) damaged("its frame header is missing");
+    check_length();
     if (is_progressive_) check_scans();
     if (result_.samples == 3) result_.is_ycc = color();
     return result_;
@@ -96,7 +98,8 @@ class JpegHeader {
     if (result_.samples != 0) damaged("it has two frame headers");
     if (marker_ > 0xc3 && marker_ != 0xf7) unsupported("hierarchical or arithmetic JPEG");
     is_progressive_ = marker_ == 0xc2;
-    is_lossless_ = marker_ == 0xc3 || marker_ == 0xf7;
+    is_jpeg_ls_ = marker_ == 0xf7;
+    is_lossless_ = marker_ == 0xc3 || is_jpeg_ls_;
     result_.precision = static_cast<int>(segment.number(1));
     result_.height = segment.number(2);
     result_.width = segment.number(2);
@@ -107,6 +110,14 @@ class JpegHeader {
       segment.skip(2);
       if (i < 3) is_rgb_ = is_rgb_ && id == static_cast<unsigned char>("RGB"[i]);
     }
+  }
+
+  /// Of an 8 x 8 block there is a bit at least, and of a lossless pixel; JPEG-LS has next to nothing of a flat image.
+  void check_length() const {
+    const std::int64_t most_pixels_per_byte = is_lossless_ ? 8 : 512;
+    if (!is_jpeg_ls_ &&
+        result_.width * result_.height / most_pixels_per_byte > static_cast<std::int64_t>(stream_.size()))
+      damaged("it is cut short");
   }
 
   /// Each pass over a big progressive image costs time, and next to no bytes.
@@ -128,7 +139,7 @@ class JpegHeader {
   Reader reader_;
   std::uint32_t marker_ = 0;
   Codestream result_;
-  bool is_jfif_ = false, is_progressive_ = false, is_lossless_ = false, is_rgb_ = true;
+  bool is_jfif_ = false, is_progressive_ = false, is_lossless_ = false, is_jpeg_ls_ = false, is_rgb_ = true;
   std::optional<std::uint32_t> adobe_;
 };
 
@@ -163,8 +174,8 @@ class Jpeg2000Header {
     result_.width = right - left;
     result_.height = bottom - top;
     result_.samples = static_cast<int>(segment.number(2));
-    if (result_.width <= 0 || result_.height <= 0 || tile_width == 0 || tile_height == 0 || tile_left > left ||
-        tile_top > top || result_.samples == 0)
+    if (result_.width <= 0 || result_.height <= 0 || result_.width > kMostSide || result_.height > kMostSide ||
+        tile_width == 0 || tile_height == 0 || tile_left > left || tile_top > top || result_.samples == 0)
       damaged("its sizes make no sense");
     const std::int64_t across = (right - tile_left + tile_width - 1) / tile_width,
                        down = (bottom - tile_top + tile_height - 1) / tile_height;

@@ -20,6 +20,7 @@ constexpr double kHole_steps = 1.5;     // a wider gap is a hole
 constexpr std::size_t kRun = 3;         // as many equal wide gaps in a row were scanned so
 constexpr double kJitter_steps = 0.25;  // gaps this near to the usual one keep the number of slices
 constexpr std::int64_t kMaxSide = 16384;
+constexpr std::int64_t kMostGrowth = 16;                    // from the slices' pixels to the grid's voxels
 constexpr std::int64_t kMaxVoxels = std::int64_t{1} << 32;  // 16 GiB of floats
 
 void check_planes(const std::vector<Header>& headers) {
@@ -223,9 +224,10 @@ void cover_planes(const Planes& planes, Geometry& g) {
   }
 }
 
-void check_grid_size(const Geometry& g, std::size_t slices) {
+void check_grid_size(const Geometry& g, const Header& slice, std::size_t slices) {
+  const std::int64_t given = slice.rows * slice.columns * static_cast<std::int64_t>(slices);
   if (g.size[0] > kMaxSide || g.size[1] > kMaxSide || g.size[2] > 4 * static_cast<std::int64_t>(slices) ||
-      g.size[0] * g.size[1] > kMaxVoxels / g.size[2])
+      g.size[0] * g.size[1] > std::min(kMaxVoxels, kMostGrowth * given) / g.size[2])
     throw Error(ErrorCode::dicom_bad_value, "the regular grid that the slices need is too large");
 }
 
@@ -306,7 +308,7 @@ Stack stack_slices(const std::vector<Header>& headers) {
   g.spacing_mm = {pixel_spacing[1], pixel_spacing[0], planes.places.back()[2] / static_cast<double>(steps)};
   g.origin_mm = origin;
   if (stack.fault) cover_planes(planes, g);
-  check_grid_size(g, count);
+  check_grid_size(g, headers.front(), count);
   return stack;
 }
 

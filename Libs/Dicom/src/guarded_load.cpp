@@ -107,6 +107,7 @@ class Walk {
     start();
     walk_meta();
     if (uid_ != UID_DeflatedExplicitVRLittleEndianTransferSyntax) return std::nullopt;
+    if (at_ > bytes_.size()) throw Error(ErrorCode::input_unreadable, "the file is cut short");
     return Deflated{uid_at_, at_};
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lookup_table.h"
 
+#include <algorithm>
 #include <string>
 
 #include "oncotome/core/error.h"
@@ -13,7 +14,9 @@ LookupTable read_lookup_table(DcmItem& item, const DcmTagKey& descriptor, const 
     throw Error(ErrorCode::dicom_bad_value, std::string(DcmTag(descriptor).getTagName()) + " " + why);
   };
   const std::vector<double> shape = numbers(item, descriptor);
-  if (shape.size() != 3) bad("does not have three values");
+  const auto is_word = [](double value) { return value >= -32768 && value <= 65535; };
+  if (shape.size() != 3 || !std::all_of(shape.begin(), shape.end(), is_word))
+    bad("does not have three values of 16 bits");
   const auto word = [&](std::size_t i) { return static_cast<std::int64_t>(shape[i]) & 0xffff; };
   LookupTable table;
   const auto count = static_cast<std::size_t>(word(0) == 0 ? 65536 : word(0));

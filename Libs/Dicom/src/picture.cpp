@@ -31,6 +31,9 @@ const std::array<const char*, 12> kClasses{
     "1.2.840.10008.5.1.4.1.1.77.1.7",  // Dermoscopic Photography
 };
 
+/// No value of a picture lies further away.
+constexpr double kMostWindow = 1e22;
+
 std::optional<std::array<double, 2>> spacing(DcmItem& item, const DcmTagKey& tag) {
   const std::vector<double> values = numbers(item, tag);
   if (values.empty()) return std::nullopt;
@@ -60,7 +63,8 @@ class Modality {
     }
     slope_ = number(item, DCM_RescaleSlope).value_or(1);
     intercept_ = number(item, DCM_RescaleIntercept).value_or(0);
-    if (slope_ == 0) throw Error(ErrorCode::dicom_bad_value, "RescaleSlope is 0");
+    if (slope_ == 0) bad_value("RescaleSlope is 0");
+    if (!is_rescale(slope_, intercept_)) bad_value("RescaleSlope or RescaleIntercept is beyond all sense");
   }
 
   double operator()(std::int64_t stored) const {
@@ -89,6 +93,7 @@ void fill_gray(DcmItem& item, const PixelModule& module, const Frame& frame, Pic
   picture.window = {*least, *most};
   const std::vector<double> centers = numbers(item, DCM_WindowCenter), widths = numbers(item, DCM_WindowWidth);
   if (centers.empty() || widths.empty() || widths[0] < 1) return;
+  if (widths[0] > kMostWindow || std::abs(centers[0]) > kMostWindow) return;
   const double half = (widths[0] - 1) / 2;
   picture.window = {centers[0] - 0.5 - half, centers[0] - 0.5 + half};
   // What was shown black at one end is now shown black at the other.

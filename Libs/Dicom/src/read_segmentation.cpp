@@ -55,6 +55,7 @@ struct Pixels {
   void for_each(std::uint64_t frame, Use use) {
     if (source) {
       const Frame decoded = source->frame(static_cast<std::int64_t>(frame));
+      if (decoded.format.is_signed) bad_value("the pixels of the segmentation are no unsigned numbers");
       for_each_value(decoded, use);
       return;
     }

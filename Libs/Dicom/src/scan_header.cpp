@@ -86,9 +86,7 @@ void read_rescale(FunctionalGroups& groups, Header& h) {
   h.intercept = intercept.value_or(0);
   h.has_slope = slope.has_value();
   if (h.slope == 0) bad_value("RescaleSlope is 0");
-  constexpr double kMostRescale = 1e12;
-  if (std::abs(h.slope) > kMostRescale || std::abs(h.intercept) > kMostRescale)
-    bad_value("RescaleSlope or RescaleIntercept is beyond all sense");
+  if (!is_rescale(h.slope, h.intercept)) bad_value("RescaleSlope or RescaleIntercept is beyond all sense");
   if (h.series.modality == "PT" && !slope) bad_value("a PET image has no RescaleSlope");
   if (h.slope < 0 && ct) bad_value("RescaleSlope of a CT is negative");
   if (h.slope < 0) h.doubts.emplace_back("RescaleSlope is negative");

@@ -112,6 +112,11 @@ std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::i
 
 void bad_value(const std::string& what) { throw Error(ErrorCode::dicom_bad_value, what); }
 
+bool is_rescale(double slope, double intercept) {
+  constexpr double kMost = 1e12;
+  return std::abs(slope) <= kMost && std::abs(intercept) <= kMost;
+}
+
 std::string brief(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general, 4).ptr};

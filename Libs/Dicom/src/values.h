@@ -44,6 +44,9 @@ std::int64_t whole(DcmItem& item, const DcmTagKey& tag, std::int64_t low, std::i
 /// Throws Error{dicom_bad_value}.
 [[noreturn]] void bad_value(const std::string& what);
 
+/// Whether 32 bits, times the slope, and the intercept make a value that a float holds with room to spare.
+bool is_rescale(double slope, double intercept);
+
 /// A number with four significant digits, for messages.
 std::string brief(double value);
 

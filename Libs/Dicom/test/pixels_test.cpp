@@ -15,7 +15,10 @@
 #include <numeric>
 
 #include "jpeg2000.h"
+#include "lookup_table.h"
 #include "made_series.h"
+#include "oncotome/dicom/masks.h"
+#include "oncotome/dicom/picture.h"
 #include "quiet_dcmtk.h"
 
 namespace oncotome::dicom {
@@ -327,6 +330,104 @@ TEST(Pixels, Headers_that_contradict_the_file_are_refused_before_decoding) {
   for (const std::size_t at : {tile, tile + 4}) set_number(tiles, at, 1, 4);
   EXPECT_EQ(Encapsulated(EXS_JPEG2000, 16384, 16384, {tiles}).error(), "input.unreadable");
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+}
+
+TEST(Pixels, Sizes_of_a_codestream_whose_blocks_no_number_counts_are_refused) {
+  Bytes huge = jpeg2000(8, 8, 1, 12, false, counting(64));
+  for (const std::size_t at : {8, 12, 24, 28}) set_number(huge, at, 0xffffffff, 4);  // the image and its tile
+  for (std::size_t at = 0; at + 1 < huge.size(); ++at)
+    if (huge[at] == 0xff && huge[at + 1] == 0x52) {  // precincts of one pixel
+      huge[at + 4] |= 1;
+      huge[at + 3] = static_cast<std::uint8_t>(huge[at + 3] + 3);
+      huge.insert(huge.begin() + static_cast<std::ptrdiff_t>(at) + 14, 3, 0);
+      break;
+    }
+  EXPECT_EQ(error_of([&] { read_jpeg2000_header(huge); }), "input.unreadable");
+}
+
+TEST(Pixels, A_JPEG_that_is_far_too_short_for_its_size_is_refused_before_decoding) {
+  EXPECT_EQ(error_of([] { read_jpeg_header(jpeg_header(16384, 16384)); }), "input.unreadable");
+  EXPECT_EQ(error_of([] { read_jpeg_header(jpeg_header(64, 64)); }), "none");
+  Bytes lossless = jpeg_header(64, 64);
+  lossless[3] = 0xc3;
+  EXPECT_EQ(error_of([&] { read_jpeg_header(lossless); }), "input.unreadable");
+  lossless[3] = 0xf7;  // JPEG-LS
+  EXPECT_EQ(error_of([&] { read_jpeg_header(lossless); }), "none");
+}
+
+TEST(Pixels, A_label_map_whose_codestream_has_signed_numbers_is_refused) {
+  for (const bool is_signed : {false, true}) {
+    Encapsulated made(EXS_JPEG2000LosslessOnly, 1, 2, {jpeg2000(2, 1, 1, 8, is_signed, {is_signed ? -1 : 1, 0}, 1)});
+    DcmDataset& item = *made.file.getDataset();
+    put(item, DCM_SOPClassUID, "1.2.840.10008.5.1.4.1.1.66.7");
+    put(item, DCM_SegmentationType, "LABELMAP");
+    put(item, DCM_NumberOfFrames, "1");
+    const auto add = [](DcmItem& to, const DcmTagKey& sequence) -> DcmItem& {
+      DcmItem* added = nullptr;
+      EXPECT_TRUE(to.findOrCreateSequenceItem(sequence, added, -2).good());
+      return *added;
+    };
+    put(add(item, DCM_SegmentSequence), DCM_SegmentNumber, 1);
+    DcmItem& shared = add(item, DCM_SharedFunctionalGroupsSequence);
+    DcmItem& measures = add(shared, DCM_PixelMeasuresSequence);
+    put(measures, DCM_PixelSpacing, "1\\1");
+    put(measures, DCM_SliceThickness, "1");
+    put(add(shared, DCM_PlaneOrientationSequence), DCM_ImageOrientationPatient, "1\\0\\0\\0\\1\\0");
+    put(add(add(item, DCM_PerFrameFunctionalGroupsSequence), DCM_PlanePositionSequence), DCM_ImagePositionPatient,
+        "0\\0\\0");
+    const std::string path = made.folder / "seg.dcm";
+    ASSERT_TRUE(made.file.saveFile(path.c_str(), EXS_JPEG2000LosslessOnly).good());
+    EXPECT_EQ(error_of([&] { read_segmentation(path, Job(), {}); }), is_signed ? "dicom.bad_value" : "none");
+  }
+}
+
+TEST(Pictures, Tables_whose_descriptor_no_word_holds_are_refused) {
+  const auto with = [](const char* shape) {
+    DcmItem item;
+    auto* descriptor = new DcmDecimalString(DcmTag(DCM_LUTDescriptor, EVR_DS));
+    EXPECT_TRUE(descriptor->putString(shape).good());
+    EXPECT_TRUE(item.insert(descriptor).good());
+    const Uint16 entries[] = {7, 8};
+    EXPECT_TRUE(item.putAndInsertUint16Array(DCM_LUTData, entries, 2).good());
+    return error_of([&] { read_lookup_table(item, DCM_LUTDescriptor, DCM_LUTData, false); });
+  };
+  EXPECT_EQ(with("2\\0\\16"), "none");
+  EXPECT_EQ(with("2\\-5\\16"), "none");
+  for (const char* shape : {"1e300\\0\\16", "2\\-1e300\\16", "2\\0\\1e19", "2\\0"})
+    EXPECT_EQ(with(shape), "dicom.bad_value") << shape;
+}
+
+/// A gray picture of the values 0 and 200.
+Picture gray(const std::vector<std::pair<DcmTagKey, std::string>>& texts) {
+  DcmFileFormat file;
+  DcmDataset& item = *file.getDataset();
+  put(item, DCM_SOPClassUID, UID_SecondaryCaptureImageStorage);
+  for (const DcmTagKey& uid : {DCM_SOPInstanceUID, DCM_SeriesInstanceUID, DCM_StudyInstanceUID})
+    put(item, uid, "1.2.3");
+  put(item, DCM_Modality, "OT");
+  put(item, DCM_SamplesPerPixel, 1);
+  put(item, DCM_PhotometricInterpretation, "MONOCHROME2");
+  put(item, DCM_Rows, 1);
+  put(item, DCM_Columns, 2);
+  put(item, DCM_BitsAllocated, 8);
+  put(item, DCM_BitsStored, 8);
+  put(item, DCM_HighBit, 7);
+  put(item, DCM_PixelRepresentation, 0);
+  for (const auto& [tag, text] : texts) put(item, tag, text);
+  const Uint8 cells[] = {0, 200};
+  EXPECT_TRUE(item.putAndInsertUint8Array(DCM_PixelData, cells, 2).good());
+  const Folder folder;
+  EXPECT_TRUE(file.saveFile((folder / "x.dcm").c_str(), EXS_LittleEndianExplicit).good());
+  return load_picture(only_series(folder.path()), 0, Job());
+}
+
+TEST(Pictures, Are_shown_over_all_their_values_where_the_window_makes_no_sense) {
+  const std::vector<std::uint8_t> ends{0, 255};
+  EXPECT_EQ(display_bytes(gray({})), ends);
+  EXPECT_EQ(display_bytes(gray({{DCM_WindowCenter, "300"}, {DCM_WindowWidth, "201"}})),
+            (std::vector<std::uint8_t>{0, 1}));
+  EXPECT_EQ(display_bytes(gray({{DCM_WindowCenter, "-1.7e308"}, {DCM_WindowWidth, "1.7e308"}})), ends);
+  EXPECT_EQ(error_of([] { gray({{DCM_RescaleSlope, "1e39"}, {DCM_RescaleIntercept, "0"}}); }), "dicom.bad_value");
 }
 
 TEST(Pixels, JPEG_2000_beyond_part_1_is_unsupported) {

@@ -248,6 +248,22 @@ TEST(Scan, A_deflated_file_that_is_cut_short_or_damaged_is_rejected) {
   for (const Rejected& r : index.rejected) EXPECT_EQ(r.code, ErrorCode::input_unreadable);
 }
 
+TEST(Scan, A_deflated_file_whose_header_ends_behind_it_takes_no_memory) {
+  const Folder folder;
+  const std::string head = std::string(128, '\0') + "DICM" +
+                           std::string(
+                               "\x02\0\x10\0UI\x16\0"
+                               "1.2.840.10008.1.2.1.99",
+                               30) +
+                           std::string("\x02\0\x02\x01OB\0\0\xf0\xff\xff\xff", 12);
+  std::ofstream(folder / "x.dcm", std::ios::binary) << head << std::string(40, '\0');
+  const std::clock_t start = std::clock();
+  const StudyIndex index = scan_all(folder.path());
+  EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC / 4);
+  ASSERT_EQ(index.rejected.size(), 1u);
+  EXPECT_NE(index.rejected[0].reason.find("cut short"), std::string::npos) << index.rejected[0].reason;
+}
+
 /// A deflated file whose data set is `head` and then `megabytes` of zeros.
 void write_deflated(const std::string& path, const std::string& head, int megabytes) {
   const Folder folder;

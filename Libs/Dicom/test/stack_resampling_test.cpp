@@ -92,6 +92,13 @@ TEST(StackResampling, More_tilt_than_45_degrees_is_not_corrected) {
   EXPECT_FALSE(stack.series().is_readable(GeometryPolicy::fill));
 }
 
+TEST(StackResampling, A_grid_of_many_times_the_pixels_is_refused) {
+  // Slices of 3.75 x 2 mm that drift by 90 mm both ways.
+  std::vector<Vec3> positions;
+  for (int k = 0; k < 46; ++k) positions.push_back({1.4 * k, 1.4 * k, 2.0 * k});
+  EXPECT_EQ(fault_of(Stack(positions).series()), "dicom.bad_value");
+}
+
 TEST(StackResampling, Half_of_the_slices_must_be_there) {
   const Stack stack({{0, 0, 0}, {0, 0, 2}, {0, 0, 4}, {0, 0, 20}});
   EXPECT_EQ(fault_of(stack.series()), "dicom.missing_slices");
