@@ -35,6 +35,16 @@ void check_finite(gzFile file, int datatype, bool little, z_off_t first, std::in
   }
 }
 
+// Bytes of a voxel, as niftilib has them: it does not look at bitpix. Binary voxels it does not read.
+std::int64_t voxel_bytes(int datatype) {
+  constexpr std::pair<int, int> kTypes[] = {{2, 1},     {4, 2},     {8, 4},     {16, 4},  {32, 8},   {64, 8},
+                                            {128, 3},   {256, 1},   {512, 2},   {768, 4}, {1024, 8}, {1280, 8},
+                                            {1536, 16}, {1792, 16}, {2048, 32}, {2304, 4}};
+  for (const auto& [type, bytes] : kTypes)
+    if (type == datatype) return bytes;
+  throw Error(ErrorCode::input_unsupported, "its header names a type of voxels that is not known");
+}
+
 }  // namespace
 
 void check_nifti_header(const std::string& path) {
@@ -65,10 +75,12 @@ void check_nifti_header(const std::string& path) {
   for (std::size_t offset = 80; offset < 92; offset += 4)
     if (!(number(offset) > 0)) throw Error(ErrorCode::input_unreadable, "its header's voxel size is no length");
   // niftilib fills what is missing with zeros. gzgetc tells the end of a compressed file only by reading up to it.
-  const float start = number(108);
+  float start = number(108);
   if (!(start >= 0 && start <= 1e9F))
     throw Error(ErrorCode::input_unreadable, "it is damaged: its header does not say where its voxels start");
-  std::int64_t bytes = two_bytes(72) / 8;
+  // In one file with the header, niftilib looks for them behind it.
+  if (std::memcmp(header.data() + 344, "n+1", 3) == 0) start = std::max(start, static_cast<float>(kSize));
+  std::int64_t bytes = voxel_bytes(two_bytes(70));
   for (int axis = 1; axis <= axes; ++axis) {
     bytes *= std::max(1, two_bytes(40 + 2 * static_cast<std::size_t>(axis)));
     if (bytes > kMostBytes) throw Error(ErrorCode::input_unreadable, "its header promises more than 4 GiB of voxels");

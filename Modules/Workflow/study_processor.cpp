@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "study_processor.h"
 
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <fstream>
 
@@ -28,8 +31,15 @@ using nlohmann::json;
 
 // SOURCE_DATE_EPOCH, where it is set, makes a run repeat byte for byte (reproducible-builds.org).
 std::time_t job_time() {
+  constexpr std::int64_t kEndOf9999 = 253402300799;
   const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-  return epoch != nullptr ? static_cast<std::time_t>(std::atoll(epoch)) : std::time(nullptr);
+  if (epoch == nullptr) return std::time(nullptr);
+  const char* const end = epoch + std::strlen(epoch);
+  std::int64_t seconds = 0;
+  const auto [rest, error] = std::from_chars(epoch, end, seconds);
+  if (error != std::errc() || rest != end || seconds < 0 || seconds > kEndOf9999)
+    throw Error(ErrorCode::usage, "SOURCE_DATE_EPOCH is no number of seconds from 1970 to 9999");
+  return static_cast<std::time_t>(seconds);
 }
 
 LabelVolume read_labels(const std::string& path, const std::string& what) {

@@ -152,6 +152,12 @@ class Demo(WithFolder):
         for name in ("segmentation.dcm", "report.dcm", "segmentation.seg.nrrd"):
             self.assertEqual((self.folder / "a" / name).read_bytes(), (self.folder / "b" / name).read_bytes(), name)
 
+    def test_a_time_that_is_none_is_refused_before_anything_else(self):
+        for epoch in ("", "soon", "-1", "253402300800", "1e9"):
+            result = self.segment("--output", self.folder / "late", env={**os.environ, "SOURCE_DATE_EPOCH": epoch})
+            self.assertEqual(result.returncode, 2, epoch)
+            self.assertIn("SOURCE_DATE_EPOCH", result.stderr)
+
     def test_no_lesion_is_a_result_with_its_own_report(self):
         done("oncotome-phantom", "--seed", 9101, "--tumors", 0, "--format", "dicom", "--output", self.folder / "healthy")
         result = self.folder / "healthy-result"

@@ -97,10 +97,11 @@ GeometryOf(const TImage * image)
   for (unsigned int axis = 0; axis < 3; ++axis)
   {
     if (!(std::abs(oncotome::dot(geometry.axis[axis], geometry.axis[(axis + 1) % 3])) < 1e-3) ||
-        !(geometry.spacing_mm[axis] > 0) || !std::isfinite(geometry.spacing_mm[axis] + geometry.origin_mm[axis]))
+        !(geometry.spacing_mm[axis] >= 1e-4 && geometry.spacing_mm[axis] <= 1e4) ||
+        !std::isfinite(geometry.origin_mm[axis]))
     {
       throw oncotome::Error(oncotome::ErrorCode::input_unsupported,
-                            "the image's axes are not perpendicular or its spacing is no length: "
+                            "the image's axes are not perpendicular or its spacing is not 0.0001 to 10000 mm: "
                             "resample it to a regular grid first");
     }
   }

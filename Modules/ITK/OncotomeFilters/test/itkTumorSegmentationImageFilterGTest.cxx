@@ -53,6 +53,22 @@ protected:
   Filter::Pointer               m_Filter;
 };
 
+TEST(OncotomeBridge, Spacings_that_are_no_lengths_of_voxels_are_refused)
+{
+  for (const double spacing : { 1e-4, 1e4, 9e-5, 1e-300, 1.1e4, 1e300 })
+  {
+    const auto image = LabelType::New();
+    auto       grid = Ramp().geometry;
+    grid.spacing_mm[1] = spacing;
+    itk::OncotomeBridge::SetGeometry(image.GetPointer(), grid);
+    const auto read = [&] { itk::OncotomeBridge::GeometryOf(image.GetPointer()); };
+    if (spacing == 1e-4 || spacing == 1e4)
+      EXPECT_NO_THROW(read()) << spacing;
+    else
+      EXPECT_THROW(read(), oncotome::Error) << spacing;
+  }
+}
+
 TEST_F(TumorSegmentationImageFilter, Labels_are_those_of_the_closed_form_on_the_input_grid)
 {
   m_Filter->Update();
