@@ -2,13 +2,11 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <exception>
-#include <filesystem>
 #include <iostream>
-#include <new>
 #include <string>
 
 #include "commands.h"
+#include "guarded.h"
 #include "oncotome/core/error.h"
 
 namespace {
@@ -54,25 +52,21 @@ int main(int argc, char** argv) {
   app.footer(
       "Exit codes: 0 done (a study without a lesion too), 2 wrong usage, 10-14 input, 20-30 DICOM that cannot be read "
       "rightly,\n40-43 channels and preconditions, 50-54 model, 60-62 device and memory, 70-72 output, 130 cancelled.");
-  try {
+  const auto run = [&] {
     std::vector<std::string> arguments(argv + std::min(1, argc), argv + argc);
     apps::accept_nnunet_spelling(arguments);
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-    app.parse(std::move(arguments));
+    try {
+      app.parse(std::move(arguments));
+    } catch (const CLI::ParseError& e) {
+      return e.get_exit_code() == 0 ? app.exit(e) : fail("usage", std::string(e.what()) + "; see oncotome --help", 2);
+    }
     std::cout.flush();
-    if (!std::cout) return fail("output.unwritable", "cannot write to stdout", 71);
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
-    return fail("usage", std::string(e.what()) + "; see oncotome --help", 2);
+    return std::cout ? 0 : fail("output.unwritable", "cannot write to stdout", 71);
+  };
+  try {
+    return workflow::guarded(ErrorCode::input_unreadable, run);
   } catch (const Error& e) {
     return fail(e.name(), e.what(), e.exit_code());
-  } catch (const std::bad_alloc&) {
-    return fail(error_name(ErrorCode::out_of_memory), "not enough memory",
-                Error(ErrorCode::out_of_memory, "").exit_code());
-  } catch (const std::filesystem::filesystem_error& e) {
-    return fail("input.unreadable", "a file operation failed: " + e.code().message(), 11);
-  } catch (const std::exception& e) {
-    return fail("internal", e.what(), 1);
   }
 }

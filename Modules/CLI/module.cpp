@@ -6,9 +6,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 
-#include "itkOncotomeBridge.h"
+#include "guarded.h"
 #include "oncotome/core/atomic_directory.h"
 #include "oncotome/core/error.h"
 #include "oncotome/core/process.h"
@@ -117,7 +116,7 @@ int run_module(const sem::Module& module, const std::function<void(Run&)>& work,
   ::unsetenv("ITK_AUTOLOAD_PATH");
   // A full quota is an error to report. A closed stdout ends the program: whoever wanted the result is gone.
   std::signal(SIGXFSZ, SIG_IGN);
-  try {
+  const auto run = [&] {
     sem::Request request = sem::parse(module, {argv + std::min(1, argc), argv + argc});
     if (request.action == Action::xml) check_description(module);
     if (request.action == Action::xml)
@@ -129,16 +128,11 @@ int run_module(const sem::Module& module, const std::function<void(Run&)>& work,
     else
       work_off(module, work, std::move(request));
     return 0;
+  };
+  try {
+    return workflow::guarded(ErrorCode::input_unreadable, run);
   } catch (const Error& e) {
     return fail(module, e);
-  } catch (const itk::OncotomeException& e) {
-    return fail(module, e.GetError());
-  } catch (const std::bad_alloc&) {
-    return fail(module, Error(ErrorCode::out_of_memory, "not enough memory"));
-  } catch (const itk::ExceptionObject& e) {
-    return fail(module, Error(ErrorCode::internal, e.GetDescription()));
-  } catch (const std::exception& e) {
-    return fail(module, Error(ErrorCode::internal, e.what()));
   }
 }
 

@@ -20,13 +20,13 @@ auto guarded(ErrorCode of_files, const F& work) {
   } catch (const itk::ProcessAborted&) {
     throw Error(ErrorCode::cancelled, "cancelled");
   } catch (const itk::MemoryAllocationError&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+    throw Error(ErrorCode::out_of_memory, "not enough memory");
   } catch (const itk::ExceptionObject& e) {
     throw Error(ErrorCode::internal, std::string("ITK failed in ") + e.GetLocation());
   } catch (const std::filesystem::filesystem_error& e) {
     throw Error(of_files, "a file operation failed: " + e.code().message());
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, "not enough memory for this study");
+    throw Error(ErrorCode::out_of_memory, "not enough memory");
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {

@@ -44,8 +44,11 @@ class Phantom(WithFolder):
         expected = self.program("study", ROOT / "Data/Models" / MODEL, self.study)
         self.same(oncotome.segment(self.study, MODEL), *expected)
         archive = shutil.make_archive(str(self.folder / "archive"), "zip", self.study)
-        found = oncotome.segment(archive, ROOT / "Data/Models" / MODEL, device="cpu", threads=1)
+        told = []  # a progress of unpacking, looking, reading, loading and finding, which only rises
+        found = oncotome.segment(archive, ROOT / "Data/Models" / MODEL, device="cpu", threads=1, progress=lambda *what: told.append(what))
         self.same(found, *expected)
+        self.assertEqual([fraction for fraction, _ in told], sorted(fraction for fraction, _ in told))
+        self.assertLessEqual({"unpack", "scan", "read", "load model", "segment", "measure"}, {what for _, what in told})
         self.assertEqual(found.model.title, oncotome.models()[MODEL].title)
 
     def test_arrays_images_and_paths_give_what_the_program_finds(self):

@@ -18,6 +18,13 @@ std::optional<Range> read_range(const json& j, const char* key) {
   return range;
 }
 
+std::optional<double> read_crop_margin(const json& image) {
+  if (!image.contains("crop_margin_mm")) return std::nullopt;
+  const auto margin = image.at("crop_margin_mm").get<double>();
+  if (!(margin >= 0 && margin <= 1000)) invalid_package("crop_margin_mm must lie between 0 and 1000");
+  return margin;
+}
+
 ImagePreparation read_image(const json& j, std::int64_t channels) {
   ImagePreparation p;
   const auto resize = j.at("resize").get<std::string>();
@@ -41,6 +48,9 @@ ImagePreparation read_image(const json& j, std::int64_t channels) {
   for (std::size_t c = 0; c < p.mean.size(); ++c)
     if (!(std::abs(p.mean[c]) <= 1e6 && p.std[c] >= 1e-6))
       invalid_package("mean must lie between -1e6 and 1e6, and std be at least 1e-6");
+  // A training only prepares images, and shall not learn of these at its end.
+  read_crop_margin(j);
+  read_range(j, "picture_range");
   return p;
 }
 
@@ -115,11 +125,7 @@ ImageInference read_image_inference(const json& j, const ModelPackage& package) 
   build_network(i.network);
   i.image = read_image_preparation(j.at("image"), i.network.in_channels);
   i.picture_range = read_range(j.at("image"), "picture_range");
-  if (j.at("image").contains("crop_margin_mm")) {
-    i.crop_margin_mm = j.at("image").at("crop_margin_mm").get<double>();
-    if (!(*i.crop_margin_mm >= 0 && *i.crop_margin_mm <= 1000))
-      invalid_package("crop_margin_mm must lie between 0 and 1000");
-  }
+  i.crop_margin_mm = read_crop_margin(j.at("image"));
   i.classes = read_classes(j.value("classes", json::array()));
   if (static_cast<std::int64_t>(i.classes.size()) != i.network.classes)
     invalid_package("classes must name one class per output of the network");
