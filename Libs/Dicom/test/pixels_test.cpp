@@ -254,7 +254,7 @@ TEST(Pixels, JPEG_2000_decodes_odd_sizes_every_depth_and_sign_and_tiles) {
   };
   for (const Case& c : {Case{13, 7, 8, false, 0}, Case{1, 1, 12, false, 0}, Case{33, 17, 12, true, 0},
                         Case{64, 5, 16, true, 0}, Case{50, 41, 16, false, 16}, Case{9, 30, 10, true, 7}}) {
-    const auto count = static_cast<std::size_t>(c.width * c.height);
+    const std::size_t count = static_cast<std::size_t>(c.width) * static_cast<std::size_t>(c.height);
     const int low = c.is_signed ? -(1 << (c.precision - 1)) : 0, range = 1 << c.precision;
     std::vector<int> samples(count);
     for (std::size_t i = 0; i < count; ++i)

@@ -94,8 +94,8 @@ TEST(StackResampling, More_tilt_than_45_degrees_is_not_corrected) {
 
 TEST(StackResampling, A_grid_of_many_times_the_pixels_is_refused) {
   // Slices of 3.75 x 2 mm that drift by 90 mm both ways.
-  std::vector<Vec3> positions;
-  for (int k = 0; k < 46; ++k) positions.push_back({1.4 * k, 1.4 * k, 2.0 * k});
+  std::vector<Vec3> positions(46);
+  for (int k = 0; k < 46; ++k) positions[static_cast<std::size_t>(k)] = {1.4 * k, 1.4 * k, 2.0 * k};
   EXPECT_EQ(fault_of(Stack(positions).series()), "dicom.bad_value");
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <numeric>
 #include <set>
 
 #include "import_kinds.h"
@@ -304,8 +305,8 @@ nlohmann::ordered_json describe(const Variant& v, const MeshNetConfig& config, c
   d["preparation"] = {
       {{"step", "conform"}, {"axes", "AIL"}, {"size", 256}, {"spacing_mm", 1}},
       {{"step", "normalize"}, {"method", "quantile"}, {"low", v.low}, {"high", v.high}, {"clip", v.clip}}};
-  std::vector<int> classes;
-  for (int i = 0; i < v.classes; ++i) classes.push_back(i);
+  std::vector<int> classes(static_cast<std::size_t>(v.classes));
+  std::iota(classes.begin(), classes.end(), 0);
   d["network"] = {{"architecture", "meshnet"},
                   {"channels", v.channels},
                   {"out_channels", v.classes},
