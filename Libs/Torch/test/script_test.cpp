@@ -99,7 +99,7 @@ std::string obstacle_with(const std::string& name, const std::string& code, std:
   module.replace(at, code.size(), other);
   const fs::path path = fs::path(testing::TempDir()) / ("changed-" + std::to_string(::getpid()) + ".ts");
   std::ofstream(path, std::ios::binary) << module;
-  const std::string obstacle = load_backend(Device::cpu, 2)->lower_script(path.string()).obstacle;
+  std::string obstacle = load_backend(Device::cpu, 2)->lower_script(path.string()).obstacle;
   fs::remove(path);
   return obstacle;
 }
