@@ -135,8 +135,9 @@ def segment(
 
     `mask`: an image that is not 0 in the body part, such as the brain, for images whose background is not 0.
     `brain_model`: the model that finds the brain, where one is needed without skull (default: the one beside the model).
-    `device`: "auto", "cpu" or "cuda". `precision`: "f32", "strict", "bf16" or "int8". `threads`: 0 is one per core. The
-    same images, model, seed and device give the same labels. `study`: UID of the study to take, of several in a folder.
+    `device`: "cpu", "cuda", or "auto": CUDA where it can be used, which it cannot beside a PyTorch of another LibTorch.
+    `precision`: "f32", "strict", "bf16" or "int8". `threads`: 0 is one per core. The same images, model, seed and device
+    give the same labels. `study`: UID of the study to take, of several in a folder.
 
     Other Python threads run meanwhile. `progress(fraction, what)` is called in this one, with 0 to 1 and the name of the
     stage. When it raises or returns False, or on Ctrl-C, computing stops within one tile, and that exception (for False:
