@@ -92,7 +92,7 @@ struct Contestant {
   mutable Differences differences;
 };
 
-Tensor softmax(Tensor x) {
+Tensor softmax(const Tensor& x) {
   Graph graph;
   graph.add({});
   graph.add({Op::softmax, {0}});

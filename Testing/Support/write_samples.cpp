@@ -130,8 +130,8 @@ void write_results(const std::string& sources, const fs::path& folder, const Lab
                              {{kLabels[0], &probability}, {kLabels[2], &labels}});
   dicom::write_label_map((folder / "labelmap.dcm").string(), context);
   dicom::write_structure_set((folder / "structures.dcm").string(), context);
-  std::vector<std::uint8_t> rgb;
-  for (int i = 0; i < 5 * 3 * 3; ++i) rgb.push_back(static_cast<std::uint8_t>(5 * i));
+  std::vector<std::uint8_t> rgb(std::size_t{5} * 3 * 3);
+  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(5 * i);
   dicom::write_secondary_capture((folder / "summary.dcm").string(), context, 5, 3, rgb);
   write_report_json(folder / "report.json", context.lesions, receipt);
   workflow::write_volume_file((folder / "segmentation.seg.nrrd").string(), labels);
