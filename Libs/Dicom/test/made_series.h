@@ -66,6 +66,18 @@ inline void put(DcmItem& item, const DcmTagKey& tag, int value) {
   ASSERT_TRUE(item.putAndInsertUint16(tag, static_cast<Uint16>(value)).good());
 }
 
+/// Of unsigned pixels, whose bits are all used, of one sample.
+inline void put_pixel_module(DcmItem& item, const char* photometric, int rows, int columns, int bits) {
+  put(item, DCM_SamplesPerPixel, 1);
+  put(item, DCM_PhotometricInterpretation, photometric);
+  put(item, DCM_Rows, rows);
+  put(item, DCM_Columns, columns);
+  put(item, DCM_BitsAllocated, bits);
+  put(item, DCM_BitsStored, bits);
+  put(item, DCM_HighBit, bits - 1);
+  put(item, DCM_PixelRepresentation, 0);
+}
+
 inline StudyIndex scan_all(const std::string& path) {
   const Job job;
   return scan({path}, job);

@@ -15,10 +15,8 @@
 #include <numeric>
 
 #include "jpeg2000.h"
-#include "lookup_table.h"
 #include "made_series.h"
 #include "oncotome/dicom/masks.h"
-#include "oncotome/dicom/picture.h"
 #include "quiet_dcmtk.h"
 
 namespace oncotome::dicom {
@@ -113,14 +111,7 @@ class Encapsulated {
   Encapsulated(E_TransferSyntax syntax, int rows, int columns, std::vector<Bytes> fragments, int frames = 1,
                const std::vector<std::uint32_t>& table = {}) {
     DcmDataset& item = *file.getDataset();
-    put(item, DCM_SamplesPerPixel, 1);
-    put(item, DCM_PhotometricInterpretation, "MONOCHROME2");
-    put(item, DCM_Rows, rows);
-    put(item, DCM_Columns, columns);
-    put(item, DCM_BitsAllocated, 16);
-    put(item, DCM_BitsStored, 16);
-    put(item, DCM_HighBit, 15);
-    put(item, DCM_PixelRepresentation, 0);
+    put_pixel_module(item, "MONOCHROME2", rows, columns, 16);
     if (frames > 1) put(item, DCM_NumberOfFrames, std::to_string(frames));
     put(item, DCM_SOPClassUID, UID_CTImageStorage);
     put(item, DCM_SOPInstanceUID, "1.2.3");
@@ -381,55 +372,6 @@ TEST(Pixels, A_label_map_whose_codestream_has_signed_numbers_is_refused) {
   }
 }
 
-TEST(Pictures, Tables_whose_descriptor_no_word_holds_are_refused) {
-  const auto with = [](const char* shape) {
-    DcmItem item;
-    auto* descriptor = new DcmDecimalString(DcmTag(DCM_LUTDescriptor, EVR_DS));
-    EXPECT_TRUE(descriptor->putString(shape).good());
-    EXPECT_TRUE(item.insert(descriptor).good());
-    const Uint16 entries[] = {7, 8};
-    EXPECT_TRUE(item.putAndInsertUint16Array(DCM_LUTData, entries, 2).good());
-    return error_of([&] { read_lookup_table(item, DCM_LUTDescriptor, DCM_LUTData, false); });
-  };
-  EXPECT_EQ(with("2\\0\\16"), "none");
-  EXPECT_EQ(with("2\\-5\\16"), "none");
-  for (const char* shape : {"1e300\\0\\16", "2\\-1e300\\16", "2\\0\\1e19", "2\\0"})
-    EXPECT_EQ(with(shape), "dicom.bad_value") << shape;
-}
-
-/// A gray picture of the values 0 and 200.
-Picture gray(const std::vector<std::pair<DcmTagKey, std::string>>& texts) {
-  DcmFileFormat file;
-  DcmDataset& item = *file.getDataset();
-  put(item, DCM_SOPClassUID, UID_SecondaryCaptureImageStorage);
-  for (const DcmTagKey& uid : {DCM_SOPInstanceUID, DCM_SeriesInstanceUID, DCM_StudyInstanceUID})
-    put(item, uid, "1.2.3");
-  put(item, DCM_Modality, "OT");
-  put(item, DCM_SamplesPerPixel, 1);
-  put(item, DCM_PhotometricInterpretation, "MONOCHROME2");
-  put(item, DCM_Rows, 1);
-  put(item, DCM_Columns, 2);
-  put(item, DCM_BitsAllocated, 8);
-  put(item, DCM_BitsStored, 8);
-  put(item, DCM_HighBit, 7);
-  put(item, DCM_PixelRepresentation, 0);
-  for (const auto& [tag, text] : texts) put(item, tag, text);
-  const Uint8 cells[] = {0, 200};
-  EXPECT_TRUE(item.putAndInsertUint8Array(DCM_PixelData, cells, 2).good());
-  const Folder folder;
-  EXPECT_TRUE(file.saveFile((folder / "x.dcm").c_str(), EXS_LittleEndianExplicit).good());
-  return load_picture(only_series(folder.path()), 0, Job());
-}
-
-TEST(Pictures, Are_shown_over_all_their_values_where_the_window_makes_no_sense) {
-  const std::vector<std::uint8_t> ends{0, 255};
-  EXPECT_EQ(display_bytes(gray({})), ends);
-  EXPECT_EQ(display_bytes(gray({{DCM_WindowCenter, "300"}, {DCM_WindowWidth, "201"}})),
-            (std::vector<std::uint8_t>{0, 1}));
-  EXPECT_EQ(display_bytes(gray({{DCM_WindowCenter, "-1.7e308"}, {DCM_WindowWidth, "1.7e308"}})), ends);
-  EXPECT_EQ(error_of([] { gray({{DCM_RescaleSlope, "1e39"}, {DCM_RescaleIntercept, "0"}}); }), "dicom.bad_value");
-}
-
 TEST(Pixels, JPEG_2000_beyond_part_1_is_unsupported) {
   Bytes stream = jpeg2000(8, 8, 1, 12, false, counting(64));
   stream[6] = 0x40;
@@ -470,14 +412,8 @@ TEST(Pixels, RLE_with_a_wrong_number_of_segments_is_refused) {
 TEST(Pixels, YBR_FULL_422_gives_both_pixels_of_a_pair_its_color) {
   DcmFileFormat file;
   DcmDataset& item = *file.getDataset();
+  put_pixel_module(item, "YBR_FULL_422", 1, 4, 8);
   put(item, DCM_SamplesPerPixel, 3);
-  put(item, DCM_PhotometricInterpretation, "YBR_FULL_422");
-  put(item, DCM_Rows, 1);
-  put(item, DCM_Columns, 4);
-  put(item, DCM_BitsAllocated, 8);
-  put(item, DCM_BitsStored, 8);
-  put(item, DCM_HighBit, 7);
-  put(item, DCM_PixelRepresentation, 0);
   const Uint8 cells[] = {1, 2, 3, 4, 5, 6, 7, 8};
   ASSERT_TRUE(item.putAndInsertUint8Array(DCM_PixelData, cells, 8).good());
   const Frame frame = PixelSource(file, "x.dcm").frame(0);

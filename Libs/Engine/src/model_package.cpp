@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/model_package.h"
-#include "oncotome/core/json.h"
 
 #include <algorithm>
 #include <cctype>
@@ -13,6 +12,7 @@
 #include "nnunet/package.h"
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/safetensors.h"
 #include "package_json.h"
 #include "total_segmentator/package.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/class_metrics.h"
-#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 
 namespace {
 

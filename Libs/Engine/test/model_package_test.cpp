@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/model_package.h"
-#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/import.h"
 #include "oncotome/engine/safetensors.h"
 

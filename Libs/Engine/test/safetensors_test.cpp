@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/safetensors.h"
-#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +7,7 @@
 #include <limits>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/weight_file.h"
 #include "stored_file.h"
 

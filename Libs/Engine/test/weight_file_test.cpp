@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/weight_file.h"
-#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "stored_file.h"
 
 namespace {

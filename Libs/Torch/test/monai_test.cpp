@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MONAI's networks against MONAI's own output; Testing/Golden/make_monai_fixtures.py tells how the files are made.
 #include "oncotome/engine/monai.h"
-#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "oncotome/core/digest.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/inference.h"
 #include "oncotome/engine/safetensors.h"
 

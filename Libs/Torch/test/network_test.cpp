@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Networks against independent implementations; Testing/Golden/make_network_fixtures.py and make_conv_unet_fixtures.py
 // tell how the files are made.
-#include "oncotome/core/json.h"
 #include "oncotome/engine/networks.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 
 #include "nnunet/plans.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/backend.h"
 #include "oncotome/engine/safetensors.h"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/training/training.h"
-#include "oncotome/core/json.h"
 
 #include <gtest/gtest.h>
 
@@ -9,6 +8,7 @@
 
 #include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/model_package.h"
 #include "oncotome/engine/safetensors.h"
 #include "oncotome/engine/weight_file.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oncotome/engine/class_metrics.h"
-#include "oncotome/core/json.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 
 #include "oncotome/core/draws.h"
 #include "oncotome/core/error.h"
+#include "oncotome/core/json.h"
 #include "oncotome/engine/calibration.h"
 
 namespace oncotome::engine {

@@ -11,6 +11,7 @@ from . import terminology
 
 _FRAME = "Oncotome.Frame"  # a node reference of a table of measurements
 
+
 @dataclass(frozen=True)
 class Lesion:
     """A row of the measurements; lengths in mm, volumes in ml."""
