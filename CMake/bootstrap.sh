@@ -146,15 +146,14 @@ case "${1:-}" in
     say "Slicer's libraries for the tests of its module"; install_slicer
     say "Tools of the Python package"; install_python
     say "Building with tests into build/release"; build ON
-    say "Tests (those of the whole program, at the end, take some minutes each)"; ctest --preset release --progress
+    say "Tests (those of the whole program, at the end, take some minutes each)"; ctest --preset release --progress -j "$(nproc)"
     ;;
   check)
-    total=5
+    total=4
     say "Packages"; install_packages "${check_packages[@]}"
     say "Formatting"; bash CMake/check_format.sh
     say "clang-tidy on what changed"; bash CMake/check_tidy.sh
-    say "Sanitizers on Core, Engine and Dicom"; bash CMake/check_sanitizers.sh
-    say "Fuzzers, a short run of each"; bash CMake/check_fuzz.sh
+    say "Sanitizers on Core, Kernels, Engine and Dicom, and a short run of each fuzzer"; bash CMake/check_sanitizers.sh
     ;;
   *)
     sed -n '3,8s/^# //p' "$0"

@@ -41,7 +41,8 @@ Segmentation segment_slices(const Model& model, const std::vector<ChannelView>& 
     }
     const auto first = static_cast<std::ptrdiff_t>(part * voxels);
     std::copy(result.labels.begin(), result.labels.end(), out.labels.voxels.begin() + first);
-    std::copy(result.label_entropies.begin(), result.label_entropies.end(), out.entropy.voxels.begin() + first);
+    if (request.entropy)
+      std::copy(result.label_entropies.begin(), result.label_entropies.end(), out.entropy.voxels.begin() + first);
   }
   if (refused > 0)
     out.doubts.push_back(std::to_string(refused) + " of " + std::to_string(parts) +
