@@ -30,7 +30,7 @@ function(oncotome_test name)
     set(ARG_PROCESSORS 1)
   endif()
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gtest_main oncotome_warnings)
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gtest_main oncotome_warnings oncotome_compiled_soon)
   gtest_discover_tests(${name} PROPERTIES LABELS ${ARG_LABELS} PROCESSORS ${ARG_PROCESSORS} DISCOVERY_TIMEOUT 60)
 endfunction()
 
