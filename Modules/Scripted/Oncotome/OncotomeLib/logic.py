@@ -93,7 +93,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         Where segments have the category of lesions only these are taken; run.notes names the others.
         """
         created = []
-        nodes, leftOut = results.lesionLabelmap(segmentation, inputVolume)
+        nodes, notes = results.lesionLabelmap(segmentation, inputVolume)
         if measurements is None:
             measurements = _newNode("vtkMRMLTableNode", f"{segmentation.GetName()} measurements", created)
         parameters = {"inputLesions": nodes[0], "inputVolume": inputVolume, "outputMeasurements": measurements, "minimumVolume": _minimumVolume(segmentation)}
@@ -103,7 +103,7 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
             results.keepFrame(measurements, inputVolume)  # as the label map's: it was given without its parent transform
 
         return self._start("LesionMeasurement", parameters, {"measurements": measurements}, place, waitForCompletion, onChange, onEnd,
-                           created, nodes, _notes(leftOut))
+                           created, nodes, notes)
 
     def classify(self, segmentation, inputVolumes, model, modelFolder="", classes=None, device="auto", precision="f32", threads=0,
                  waitForCompletion=True, onChange=None, onEnd=None) -> CliRun:
@@ -113,14 +113,14 @@ class OncotomeLogic(ScriptedLoadableModuleLogic):
         _checkVolumes(volumes, known)
         created = []
         reference = volumes[known.reference if known else 0]
-        nodes, leftOut = results.lesionLabelmap(segmentation, reference)
+        nodes, notes = results.lesionLabelmap(segmentation, reference)
         if classes is None:
             classes = _newNode("vtkMRMLTableNode", f"{segmentation.GetName()} classes", created)
         parameters = _volumeParameters(volumes)
         parameters.update(inputLesions=nodes[0], outputClasses=classes, model=known.path if known else str(model), modelFolder=str(modelFolder or ""),
                           minimumVolume=_minimumVolume(segmentation), device=device, precision=precision, threads=int(threads))
         return self._start("LesionClassification", parameters, {"classes": classes},
-                           lambda run: results.putUnderStudy(classes, reference), waitForCompletion, onChange, onEnd, created, nodes, _notes(leftOut))
+                           lambda run: results.putUnderStudy(classes, reference), waitForCompletion, onChange, onEnd, created, nodes, notes)
 
     def cancel(self) -> None:
         if self.run:
@@ -197,11 +197,6 @@ def _newNode(className, name, created):
     node = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
     created.append(node)
     return node
-
-
-def _notes(leftOut) -> list:
-    why = "Left out, as their category is not Morphologically Altered Structure (a double-click on a segment's color changes it)"
-    return [f"{why}: {', '.join(leftOut)}."] if leftOut else []
 
 
 def _volumeParameters(volumes) -> dict:

@@ -101,10 +101,12 @@ def jumpTo(lesion: Lesion, frame) -> None:
 def lesionLabelmap(segmentation, reference):
     """A temporary label map of the segments whose category is a lesion's (all, where none is), on the reference's grid.
 
-    :return: the label map and the nodes that go with it, all to be removed; the names of the segments left out.
+    :return: the label map and the nodes that go with it, all to be removed; a line for each thing that the user should know.
     """
     inner = segmentation.GetSegmentation()
     ids = [inner.GetNthSegmentID(i) for i in range(inner.GetNumberOfSegments())]
+    if not ids:
+        raise ValueError(f"'{segmentation.GetName()}' has no segments.")
     entry = vtk.reference("")
     tag = slicer.vtkSegment.GetTerminologyEntryTagName()
     chosen = [id for id in ids if inner.GetSegment(id).GetTag(tag, entry) and terminology.isLesion(str(entry))] or ids
@@ -119,4 +121,10 @@ def lesionLabelmap(segmentation, reference):
         for node in nodes:
             slicer.mrmlScene.RemoveNode(node)
         raise ValueError(f"The segments of '{segmentation.GetName()}' cannot be laid on the grid of '{reference.GetName()}'.")
-    return nodes, [inner.GetSegment(id).GetName() for id in ids if id not in chosen]
+    notes = []
+    if leftOut := [inner.GetSegment(id).GetName() for id in ids if id not in chosen]:
+        notes.append("Left out, as their category is not Morphologically Altered Structure (a double-click on a segment's color changes it): "
+                     f"{', '.join(leftOut)}.")
+    if labelmap.GetImageData().GetScalarRange()[1] == 0:
+        notes.append(f"No segment reaches into '{reference.GetName()}': all are empty, or only one of the two was moved by a transform.")
+    return nodes, notes

@@ -315,6 +315,8 @@ class SegmentationsLogic:
     @staticmethod
     def ExportSegmentsToLabelmapNode(segmentation, ids, labelmap, reference):
         labelmap.segments, labelmap.reference = list(ids), reference
+        reached = segmentation.GetTransformNodeID() == reference.GetTransformNodeID()
+        labelmap.GetImageData = lambda: types.SimpleNamespace(GetScalarRange=lambda: (0, len(ids) if reached else 0))
         if not labelmap.GetDisplayNode() or not labelmap.GetDisplayNode().colors:
             labelmap.scene.AddNewNodeByClass("vtkMRMLColorTableNode", f"{segmentation.GetName()}_ColorTable")
         return True

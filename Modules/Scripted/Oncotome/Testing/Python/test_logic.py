@@ -240,10 +240,21 @@ class Logic(unittest.TestCase):
         for entries, expected in (({"a": LESION, "added": ""}, ["added"]), ({"a": ORGAN, "added": ""}, []), ({"a": LESION}, [])):
             segmentation = self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
             fake.add_segments(segmentation, entries)
-            self.assertEqual(results.lesionLabelmap(segmentation, self.volumes[0])[1], expected)
+            notes = results.lesionLabelmap(segmentation, self.volumes[0])[1]
+            self.assertEqual([note.rpartition(": ")[2] for note in notes], [f"{name}." for name in expected])
+
+    def test_segments_beside_the_volume_are_measured_with_a_word_on_why(self):
+        segmentation = self.logic.process(self.volumes, None, "demo-brain-phantom").outputs["segmentation"]
+        segmentation.SetAndObserveTransformNodeID(fake.add_translation((100, 0, 0)).GetID())
+        self.slicer.cli.ends = lambda cli: cli.finish(fill=lambda p: fake.add_rows(p["outputMeasurements"], COLUMNS, ()))
+        notes = self.logic.measure(segmentation, self.volumes[2]).notes
+        self.assertRegex(notes[-1], "No segment reaches into 'T1ce': .* moved by a transform")
 
     def test_segments_that_cannot_be_laid_on_a_grid_leave_no_node(self):
         empty = self.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
+        with self.assertRaisesRegex(ValueError, "'empty' has no segments"):
+            self.logic.measure(empty, self.volumes[0])
+        fake.add_segments(empty, {"a": LESION})
         kept = self.slicer.vtkSlicerSegmentationsModuleLogic
         self.slicer.vtkSlicerSegmentationsModuleLogic = types.SimpleNamespace(ExportSegmentsToLabelmapNode=lambda *all: False)
         try:
