@@ -108,10 +108,10 @@ class WithCli(unittest.TestCase):
 
     def test_labels_lie_on_the_reference_volume_and_on_the_tumors(self):
         self.assertEqual(self.segmentation.GetNodeReferenceID("referenceImageGeometryRef"), self.volumes[2].GetID())
-        nodes, leftOut = results.lesionLabelmap(self.segmentation, self.volumes[2])
+        nodes, notes = results.lesionLabelmap(self.segmentation, self.volumes[2])
         for node in nodes:
             self.addCleanup(slicer.mrmlScene.RemoveNode, node)
-        self.assertEqual(leftOut, [])
+        self.assertEqual(notes, [])
         found, truth = (vtk_to_numpy(node.GetImageData().GetPointData().GetScalars()) > 0 for node in (nodes[0], self.truth))
         self.assertGreater(2 * (found & truth).sum() / (found.sum() + truth.sum()), 0.85)
 
