@@ -113,7 +113,7 @@ class Compared : public Executable {
   Tensor run(const Tensor& input, const Job& job) const override {
     Tensor logits = strict_->run(input, job);
     for (std::size_t i = 0; i < others_.size(); ++i) others_[i].differences.add(logits, networks_[i]->run(input, job));
-    return ends_in_softmax_ ? softmax(std::move(logits)) : logits;
+    return ends_in_softmax_ ? softmax(logits) : logits;
   }
 
  private:
