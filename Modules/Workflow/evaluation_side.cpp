@@ -162,6 +162,7 @@ void EvaluationSide::move_to(const Geometry& grid, std::vector<std::string>& not
 std::vector<RegionPair> choose_regions(const std::vector<std::string>& asked, const EvaluationSide& result,
                                        const EvaluationSide& truth) {
   std::vector<RegionPair> regions;
+  regions.reserve(asked.size());
   for (const std::string& text : asked) regions.push_back(asked_region(text, result, truth));
   if (!asked.empty()) return regions;
   regions.push_back({"all", all_parts(result), all_parts(truth)});

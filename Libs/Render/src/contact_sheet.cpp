@@ -27,7 +27,7 @@ Picture read_png(const std::string& path) {
   if (image->GetScalarType() != VTK_UNSIGNED_CHAR || image->GetNumberOfScalarComponents() != 3)
     throw Error(ErrorCode::input_unreadable, "a picture is not of 8-bit RGB");
   Picture picture{size[0], size[1], {}};
-  const auto row = static_cast<std::size_t>(3 * size[0]);
+  const auto row = 3 * static_cast<std::size_t>(size[0]);
   picture.rgb.resize(row * static_cast<std::size_t>(size[1]));
   for (int y = 0; y < size[1]; ++y)  // VTK's row 0 is at the bottom
     std::copy_n(static_cast<const std::uint8_t*>(image->GetScalarPointer(0, size[1] - 1 - y, 0)), row,

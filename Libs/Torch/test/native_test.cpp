@@ -75,7 +75,7 @@ Weights weights_for(const Graph& graph, std::int64_t in_channels) {
   return weights;
 }
 
-std::function<Graph(Weights&)> of(Graph graph, std::int64_t in_channels) {
+std::function<Graph(Weights&)> of(const Graph& graph, std::int64_t in_channels) {
   return [=](Weights& weights) {
     weights = weights_for(graph, in_channels);
     return graph;
@@ -253,6 +253,7 @@ TEST_P(NativeNetworks, Serve_several_threads_at_once) {
   const Tensor want = network->run(input_, Job());
   std::vector<Tensor> got(3);
   std::vector<std::thread> threads;
+  threads.reserve(got.size());
   for (Tensor& output : got) threads.emplace_back([&] { output = network->run(input_, Job()); });
   for (std::thread& thread : threads) thread.join();
   for (const Tensor& output : got) EXPECT_EQ(output.values, want.values);

@@ -69,7 +69,7 @@ void lay_out(Plan& plan) {
     for (int s = b.first; s <= b.last; ++s) live[static_cast<std::size_t>(s)] += b.bytes * samples;
   }
   plan.live_bytes = live.empty() ? 0 : *std::max_element(live.begin(), live.end());
-  const auto span = [](const Buffer& b) { return static_cast<std::size_t>(b.last - b.first + 1); };
+  const auto span = [](const Buffer& b) { return static_cast<std::size_t>(b.last - b.first) + 1; };
   const auto by = [&](auto key) {
     std::vector<std::size_t> order = used;
     std::stable_sort(order.begin(), order.end(),

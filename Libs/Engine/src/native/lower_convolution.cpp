@@ -150,7 +150,7 @@ Value Lowering::convolution(const Node& node, Value x) {
     x = planar(x);
     Step& step = emit(Kind::torch, x, out, shape.out_channels);
     step.executable = torch_executable(network_, node_);
-    const Value y = result(shape.out_channels, out, true);
+    Value y = result(shape.out_channels, out, true);
     plan_->steps.back().output = y.parts[0].buffer;
     return y;
   }
@@ -198,7 +198,7 @@ Value Lowering::planar(const Value& source) {
     }
   }
   emit(Kind::unblock, x, x.extent, x.parts[0].channels);
-  const Value y = result(x.parts[0].channels, x.extent, true);
+  Value y = result(x.parts[0].channels, x.extent, true);
   plan_->steps.back().output = y.parts[0].buffer;
   return y;
 }
@@ -210,7 +210,7 @@ Value Lowering::joined(const Value& x, int first_channel, int channels, bool may
     for (const Part& part : from.parts) channels += part.channels;
   Step& step = emit(Kind::gather, from, from.extent, channels);
   step.first_channel = first_channel;
-  const Value y = result(channels, from.extent);
+  Value y = result(channels, from.extent);
   plan_->steps.back().output = y.parts[0].buffer;
   return y;
 }
